@@ -1,0 +1,73 @@
+/** The result of costing a model on a target: the second of the two steps. */
+
+export type Bound =
+  | 'compute'
+  | 'weight bandwidth'
+  | 'activation bandwidth'
+  | 'overhead'
+  | 'transfer'
+  /** Part of the kernel of another layer. */
+  | 'fused'
+  /** Nothing happens at run time. */
+  | 'free'
+  | 'unknown';
+
+/** One of the terms that make a layer's number, for people who ask why. */
+export interface Term {
+  readonly name: string;
+  readonly ms: number;
+}
+
+export interface LayerCost {
+  /** The node's id. */
+  readonly node: string;
+  readonly latencyMs: number | null;
+  /** Null where the profile has no energy data. */
+  readonly energyMj: number | null;
+  readonly bound: Bound;
+  /** Share of the peak arithmetic rate, 0 to 1; null without arithmetic. */
+  readonly utilisation: number | null;
+  readonly terms: readonly Term[];
+  /** A sentence on how the work maps to the hardware: tiles, folds, crossbars. */
+  readonly mapping?: string;
+  /** The layer whose kernel this one is part of. */
+  readonly fusedInto?: string;
+  /** Where it runs, when a step assigned it to another target. */
+  readonly assigned?: string;
+  /** Rests on a decision that is not taken yet. */
+  readonly estimated: boolean;
+  readonly unknown?: string;
+  /** asic: cycles and SRAM words as SCALE-Sim counts them. */
+  readonly cycles?: number;
+  readonly sramAccesses?: {
+    readonly ifmap: number;
+    readonly filter: number;
+    readonly ofmap: number;
+  };
+  /** reram */
+  readonly crossbars?: number;
+  readonly tiles?: number;
+}
+
+export interface TargetEstimate {
+  readonly target: string;
+  readonly layers: readonly LayerCost[];
+  /** Transfers between targets of a heterogeneous assignment; included in the total. */
+  readonly transfers: {
+    readonly count: number;
+    readonly bytes: number;
+    readonly latencyMs: number;
+  };
+  readonly total: {
+    readonly latencyMs: number;
+    readonly energyMj: number | null;
+    /** Weights plus the largest sum of activations alive at once. */
+    readonly peakMemoryBytes: number | null;
+    /** Some layer is unknown: the totals say at least. */
+    readonly partial: boolean;
+    readonly estimated: boolean;
+  };
+  /** fpga: what the design takes of the device. */
+  readonly resources?: { readonly dsp: number; readonly lut: number; readonly bram: number };
+  readonly warnings: readonly string[];
+}

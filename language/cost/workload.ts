@@ -1,0 +1,85 @@
+/**
+ * What a layer does, whatever it runs on: the first of the two steps of a cost. Targets turn workloads into time and
+ * energy; they never look at the graph.
+ */
+import type { ElementType } from '../onnx/schema';
+
+export type WorkloadKind =
+  | 'conv'
+  | 'matmul'
+  | 'attention'
+  | 'recurrent'
+  | 'elementwise'
+  | 'normalisation'
+  | 'softmax'
+  | 'pooling'
+  | 'reduction'
+  | 'resize'
+  | 'movement'
+  /** QuantizeLinear, DequantizeLinear and their kin. */
+  | 'conversion'
+  /** Views, constants and shape computations: nothing happens at run time. */
+  | 'free'
+  | 'control'
+  | 'unknown';
+
+/** Convolution (also transposed): spatial lists have one entry per spatial axis. */
+export interface ConvLoops {
+  readonly batch: number;
+  readonly groups: number;
+  /** Input and output channels in all, not per group. */
+  readonly inputChannels: number;
+  readonly outputChannels: number;
+  readonly kernel: readonly number[];
+  readonly input: readonly number[];
+  /** Input extent with the padding that is applied. */
+  readonly paddedInput: readonly number[];
+  readonly output: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly transposed: boolean;
+}
+
+/** `batch` products of m×k by k×n. `constant`: which operand is a weight; null for a product of activations. */
+export interface MatmulLoops {
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly constant: 'a' | 'b' | null;
+}
+
+/** Zeros among the weights. Pattern is `unstructured` unless a stricter one was found. */
+export interface Sparsity {
+  /** Share of weights that are not zero, 0 to 1. */
+  readonly density: number;
+  readonly estimated: boolean;
+  readonly pattern: 'unstructured';
+}
+
+export interface Workload {
+  readonly kind: WorkloadKind;
+  /** Multiply-accumulates; null with `unknown` saying why. */
+  readonly macs: number | null;
+  /** Other elementary arithmetic; flops = 2·macs + ops. */
+  readonly ops: number | null;
+  readonly conv?: ConvLoops;
+  readonly matmul?: MatmulLoops;
+  /** Elements of trained tensors that this layer is the first to read. */
+  readonly parameters: number;
+  /** Their stored bytes, packed, with scales and zero points. */
+  readonly weightBytes: number;
+  /** Bytes of trained tensors that one run reads, whoever read them first. */
+  readonly weightReadBytes: number;
+  /** Bytes of activations read and written; null while a shape is free. */
+  readonly inputBytes: number | null;
+  readonly outputBytes: number | null;
+  /** What the arithmetic runs in: int8 weights behind a DequantizeLinear count as int8. */
+  readonly weightType: ElementType | undefined;
+  readonly inputType: ElementType | undefined;
+  readonly outputType: ElementType | undefined;
+  /** Reads the weights on first use; targets that make nothing of zeros do not ask. */
+  readonly sparsity: () => Sparsity;
+  /** Why something here is not known. */
+  readonly unknown?: string;
+}

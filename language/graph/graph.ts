@@ -1,0 +1,538 @@
+/**
+ * The model as passes see it: nodes and values with producers and consumers in O(1), and the few edits that passes may
+ * make. Nodes are immutable; an edit puts a new one in place of the old. `fork` copies the index, not the nodes, so a
+ * preview of a large model is cheap. Invariant: the index always agrees with the nodes.
+ */
+import { WhittleError } from '../errors';
+import type {
+  Attribute,
+  AttributeValue,
+  GraphRecord,
+  Model,
+  NodeRecord,
+  Tensor,
+  ValueInfo,
+} from '../onnx/model';
+import { packInt64 } from '../onnx/tensor';
+import { freshName, scopeOf, uniqueIds } from './names';
+
+/** A node of the graph, in place of the NodeProto it stands for. */
+export interface Node extends NodeRecord {
+  /** Unique in the graph, and stable: the node's own name where it has one. */
+  readonly id: string;
+  /** The node of the original model that this one is, replaces or serves. */
+  readonly origin: string;
+  /** Path of the scope in the model's code, the empty string for the root. */
+  readonly scope: string;
+  /** Put in by a pass. */
+  readonly inserted: boolean;
+  /** The target that this node was assigned to; undefined: the one being estimated. */
+  readonly assigned?: string;
+}
+
+export interface NewNode {
+  readonly op: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes?: Readonly<Record<string, AttributeValue>>;
+  readonly domain?: string;
+  /** A name to start from; made unique. Default: after the first output. */
+  readonly name?: string;
+}
+
+type NodeChange = Partial<
+  Pick<Node, 'op' | 'domain' | 'inputs' | 'outputs' | 'attributes' | 'name' | 'assigned'>
+>;
+
+const NONE: readonly string[] = [];
+
+export class Graph {
+  readonly #model: Model;
+  #nodes: Map<string, Node>;
+  #producers: Map<string, string>;
+  #consumers: Map<string, readonly string[]>;
+  #initializers: Map<string, Tensor>;
+  #valueInfos: Map<string, ValueInfo>;
+  #inputs: readonly ValueInfo[];
+  #outputs: readonly ValueInfo[];
+  #opsets: ReadonlyMap<string, number>;
+  #order: readonly Node[] | undefined;
+  #edited = false;
+
+  private constructor(from: Model | Graph) {
+    if (from instanceof Graph) {
+      this.#model = from.#model;
+      this.#nodes = new Map(from.#nodes);
+      this.#producers = new Map(from.#producers);
+      this.#consumers = new Map(from.#consumers);
+      this.#initializers = new Map(from.#initializers);
+      this.#valueInfos = new Map(from.#valueInfos);
+      this.#inputs = from.#inputs;
+      this.#outputs = from.#outputs;
+      this.#opsets = from.#opsets;
+      this.#order = from.#order;
+      this.#edited = from.#edited;
+      return;
+    }
+    const { graph } = from;
+    this.#model = from;
+    this.#nodes = new Map();
+    this.#producers = new Map();
+    this.#initializers = new Map(graph.initializers.map((t) => [t.name, t]));
+    this.#valueInfos = new Map(graph.valueInfos.map((v) => [v.name, v]));
+    this.#inputs = graph.inputs.filter((input) => !this.#initializers.has(input.name));
+    this.#outputs = graph.outputs;
+    this.#opsets = from.opsets;
+    const ids = uniqueIds(graph.nodes);
+    const consumers = new Map<string, string[]>();
+    graph.nodes.forEach((record, i) => {
+      const id = ids[i]!;
+      const node = { ...record, id, origin: id, scope: scopeOf(record), inserted: false };
+      this.#nodes.set(id, node);
+      this.#linkOutputs(node);
+      for (const value of reads(node)) {
+        const readers = consumers.get(value);
+        if (readers) readers.push(id);
+        else consumers.set(value, [id]);
+      }
+    });
+    this.#consumers = consumers;
+  }
+
+  static of(model: Model): Graph {
+    return new Graph(model);
+  }
+
+  /** An independent copy; edits of either leave the other alone. */
+  fork(): Graph {
+    return new Graph(this);
+  }
+
+  // ---- reading
+
+  get model(): Model {
+    return this.#model;
+  }
+  /** Inputs that a caller feeds; inputs with a default (an initializer of the same name) are constants here. */
+  get inputs(): readonly ValueInfo[] {
+    return this.#inputs;
+  }
+  get outputs(): readonly ValueInfo[] {
+    return this.#outputs;
+  }
+  get opsets(): ReadonlyMap<string, number> {
+    return this.#opsets;
+  }
+  get opset(): number {
+    return this.#opsets.get('') ?? 1;
+  }
+  get size(): number {
+    return this.#nodes.size;
+  }
+  /** Whether anything was edited since the file was read. */
+  get edited(): boolean {
+    return this.#edited;
+  }
+  node(id: string): Node | undefined {
+    return this.#nodes.get(id);
+  }
+  /** The node that produces a value; undefined for inputs, constants and values that nothing produces. */
+  producer(value: string): Node | undefined {
+    const id = this.#producers.get(value);
+    return id === undefined ? undefined : this.#nodes.get(id);
+  }
+  /** Nodes that read a value, those that capture it in a subgraph included. */
+  consumers(value: string): readonly Node[] {
+    return (this.#consumers.get(value) ?? NONE).map((id) => this.#nodes.get(id)!);
+  }
+  initializer(name: string): Tensor | undefined {
+    return this.#initializers.get(name);
+  }
+  get initializers(): ReadonlyMap<string, Tensor> {
+    return this.#initializers;
+  }
+  valueInfo(name: string): ValueInfo | undefined {
+    return this.#valueInfos.get(name);
+  }
+  isOutput(value: string): boolean {
+    return this.#outputs.some((output) => output.name === value);
+  }
+  /** The tensor of a value that never changes: an initializer, or the output of a Constant node. */
+  constant(value: string): Tensor | undefined {
+    const initializer = this.#initializers.get(value);
+    if (initializer) return initializer;
+    const producer = this.producer(value);
+    return producer?.op === 'Constant' ? constantTensor(producer) : undefined;
+  }
+
+  /**
+   * Nodes with every producer before its consumers; otherwise in the order of the file, and inserted ones where they are
+   * first needed. A cycle is left where it is: `cycle` names it.
+   */
+  get order(): readonly Node[] {
+    return (this.#order ??= this.#sort().order);
+  }
+  /** A node on a cycle, or undefined when there is none. */
+  get cycle(): Node | undefined {
+    return this.#sort().cycle;
+  }
+
+  #sort(): { order: Node[]; cycle: Node | undefined } {
+    const order: Node[] = [];
+    const state = new Map<string, 'open' | 'done'>();
+    let cycle: Node | undefined;
+    for (const start of this.#nodes.values()) {
+      if (state.has(start.id)) continue;
+      const stack: { node: Node; needs: string[]; next: number }[] = [];
+      const open = (node: Node) => {
+        state.set(node.id, 'open');
+        stack.push({ node, needs: [...node.inputs, ...captures(node)], next: 0 });
+      };
+      open(start);
+      for (let top = stack.at(-1); top; top = stack.at(-1)) {
+        if (top.next === top.needs.length) {
+          state.set(top.node.id, 'done');
+          order.push(top.node);
+          stack.pop();
+          continue;
+        }
+        const producer = this.producer(top.needs[top.next++]!);
+        if (!producer) continue;
+        const seen = state.get(producer.id);
+        if (seen === undefined) open(producer);
+        else if (seen === 'open') cycle ??= producer;
+      }
+    }
+    return { order, cycle };
+  }
+
+  // ---- editing
+
+  /** Adds a node that serves `near`, sharing its scope and origin. */
+  insert(spec: NewNode, near: Node): Node {
+    const base = spec.name ?? `${spec.outputs[0]}/${spec.op}`;
+    const id = freshName(base, (name) => this.#nodes.has(name));
+    const attributes = new Map(
+      Object.entries(spec.attributes ?? {}).map(([name, value]) => [name, { name, value }]),
+    );
+    const node: Node = {
+      id,
+      name: id,
+      op: spec.op,
+      domain: spec.domain ?? '',
+      overload: '',
+      inputs: spec.inputs,
+      outputs: spec.outputs,
+      attributes,
+      metadata: new Map(),
+      carried: [],
+      origin: near.origin,
+      scope: near.scope,
+      inserted: true,
+    };
+    for (const output of node.outputs)
+      if (output && this.hasValue(output)) throw new Error(`${output} exists already`);
+    this.#touch();
+    this.#add(node);
+    return node;
+  }
+
+  /** Takes a node out. Its outputs must not be needed any more, or be produced by another edit before the graph is used. */
+  remove(id: string): void {
+    const node = this.#known(id);
+    this.#touch();
+    this.#drop(node);
+  }
+
+  /** Puts a changed node in place of one. */
+  replace(id: string, change: NodeChange): Node {
+    const old = this.#known(id);
+    const { span: _, ...kept } = old;
+    const onlyAssigned = Object.keys(change).every((key) => key === 'assigned');
+    const node: Node = onlyAssigned ? { ...old, ...change } : { ...kept, ...change };
+    if (onlyAssigned) {
+      this.#nodes.set(id, node);
+      this.#order = undefined;
+      return node;
+    }
+    this.#touch();
+    this.#unlink(old);
+    this.#nodes.set(id, node);
+    this.#link(node);
+    return node;
+  }
+
+  setAttribute(id: string, name: string, value: AttributeValue): Node {
+    const attributes = new Map(this.#known(id).attributes);
+    attributes.set(name, { name, value });
+    return this.replace(id, { attributes });
+  }
+
+  setInput(id: string, index: number, value: string): Node {
+    const node = this.#known(id);
+    return this.replace(id, { inputs: node.inputs.map((old, i) => (i === index ? value : old)) });
+  }
+
+  /**
+   * Makes the readers of `from` read `to` instead; `only` narrows which. Graph outputs keep their names: where `from` is
+   * one, give its name to the new producer with `renameOutput`.
+   */
+  rewire(from: string, to: string, only: (reader: Node) => boolean = () => true): void {
+    for (const reader of this.consumers(from)) {
+      if (!only(reader)) continue;
+      this.replace(reader.id, {
+        inputs: reader.inputs.map((input) => (input === from ? to : input)),
+        attributes: renameCaptures(reader, from, to),
+      });
+    }
+  }
+
+  /** Gives one output of a node another name; readers are not moved. */
+  renameOutput(id: string, from: string, to: string): Node {
+    const node = this.#known(id);
+    return this.replace(id, { outputs: node.outputs.map((o) => (o === from ? to : o)) });
+  }
+
+  setInitializer(tensor: Tensor): void {
+    this.#touch();
+    this.#initializers.set(tensor.name, tensor);
+  }
+
+  /** Removes constants that nothing reads any more, of those that were read before. */
+  removeUnused(names: Iterable<string>): void {
+    for (const name of names) {
+      if (this.#consumers.get(name)?.length || this.isOutput(name)) continue;
+      if (this.#initializers.delete(name)) this.#touch();
+      const producer = this.producer(name);
+      if (producer?.op === 'Constant') this.remove(producer.id);
+    }
+  }
+
+  setOutputs(outputs: readonly ValueInfo[]): void {
+    this.#touch();
+    this.#outputs = outputs;
+  }
+
+  /** Forgets what the file said about values that edits may have changed. */
+  dropValueInfos(keep: (info: ValueInfo) => boolean): void {
+    for (const info of [...this.#valueInfos.values()])
+      if (!keep(info)) this.#valueInfos.delete(info.name);
+  }
+
+  /** Raises the version of an operator set, or imports one. */
+  requireOpset(domain: string, version: number): void {
+    if ((this.#opsets.get(domain) ?? 0) >= version) return;
+    this.#touch();
+    this.#opsets = new Map([...this.#opsets, [domain, version]]);
+  }
+
+  /** A value name that is free, made from `base`. */
+  freshValue(base: string): string {
+    return freshName(base, (name) => this.hasValue(name));
+  }
+
+  hasValue(name: string): boolean {
+    return (
+      this.#producers.has(name) ||
+      this.#initializers.has(name) ||
+      this.#consumers.has(name) ||
+      this.#inputs.some((input) => input.name === name)
+    );
+  }
+
+  /** The graph as a record to write. */
+  toRecord(): GraphRecord {
+    const { graph } = this.#model;
+    if (!this.#edited) return graph;
+    const defaults = graph.inputs.filter(
+      (input) => !this.#inputs.includes(input) && this.#initializers.has(input.name),
+    );
+    return {
+      name: graph.name,
+      nodes: this.order,
+      initializers: [...this.#initializers.values()],
+      inputs: [...this.#inputs, ...defaults],
+      outputs: this.#outputs,
+      valueInfos: [...this.#valueInfos.values()],
+      carried: graph.carried,
+    };
+  }
+
+  #known(id: string): Node {
+    const node = this.#nodes.get(id);
+    if (!node) throw new WhittleError(`there is no node ${id}`);
+    return node;
+  }
+  #touch(): void {
+    this.#edited = true;
+    this.#order = undefined;
+  }
+  #add(node: Node): void {
+    this.#nodes.set(node.id, node);
+    this.#link(node);
+  }
+  #drop(node: Node): void {
+    this.#unlink(node);
+    this.#nodes.delete(node.id);
+  }
+  #link(node: Node): void {
+    this.#linkOutputs(node);
+    for (const value of reads(node))
+      this.#consumers.set(value, [...(this.#consumers.get(value) ?? NONE), node.id]);
+  }
+  /** A value with two producers is an error of the model; the first one counts. */
+  #linkOutputs(node: Node): void {
+    for (const output of node.outputs)
+      if (output && !this.#producers.has(output)) this.#producers.set(output, node.id);
+  }
+  #unlink(node: Node): void {
+    for (const output of node.outputs)
+      if (this.#producers.get(output) === node.id) this.#producers.delete(output);
+    for (const value of reads(node)) {
+      const readers = (this.#consumers.get(value) ?? NONE).filter((id) => id !== node.id);
+      if (readers.length) this.#consumers.set(value, readers);
+      else this.#consumers.delete(value);
+    }
+  }
+}
+
+/** The values that a node reads, each once. */
+function reads(node: Node): Set<string> {
+  const values = new Set<string>(node.inputs);
+  for (const value of captures(node)) values.add(value);
+  values.delete('');
+  return values;
+}
+
+/** The tensor that a Constant node holds, whichever of its attributes gives it. */
+export function constantTensor(node: NodeRecord): Tensor | undefined {
+  for (const { name, value } of node.attributes.values()) {
+    if (name === 'value' && value.kind === 'tensor') return value.value;
+    const made = numberConstant(name, value);
+    if (made) return made;
+  }
+  return undefined;
+}
+
+function numberConstant(name: string, value: AttributeValue): Tensor | undefined {
+  const make = (
+    elementType: 'float32' | 'int64',
+    values: readonly number[],
+    dims: number[],
+  ): Tensor => {
+    const bytes =
+      elementType === 'float32'
+        ? new Uint8Array(Float32Array.from(values).buffer)
+        : packInt64(values);
+    return { name: '', elementType, dims, data: { kind: 'memory', bytes } };
+  };
+  if (name === 'value_float' && value.kind === 'float') return make('float32', [value.value], []);
+  if (name === 'value_int' && value.kind === 'int') return make('int64', [value.value], []);
+  if (name === 'value_floats' && value.kind === 'floats')
+    return make('float32', value.value, [value.value.length]);
+  if (name === 'value_ints' && value.kind === 'ints')
+    return make('int64', value.value, [value.value.length]);
+  return undefined;
+}
+
+/** Subgraphs of a node: the bodies of If, Loop and Scan. */
+export function subgraphs(node: NodeRecord): GraphRecord[] {
+  const out: GraphRecord[] = [];
+  for (const { value } of node.attributes.values()) {
+    if (value.kind === 'graph') out.push(value.value);
+    else if (value.kind === 'graphs') out.push(...value.value);
+  }
+  return out;
+}
+
+const captureCache = new WeakMap<GraphRecord, readonly string[]>();
+
+/** Values of the surrounding graph that a node's subgraphs read. */
+export function captures(node: NodeRecord): readonly string[] {
+  let out: string[] | undefined;
+  for (const body of subgraphs(node)) (out ??= []).push(...freeValues(body));
+  return out ?? NONE;
+}
+
+function freeValues(body: GraphRecord): readonly string[] {
+  let free = captureCache.get(body);
+  if (!free) {
+    const own = new Set([
+      ...body.inputs.map((v) => v.name),
+      ...body.initializers.map((t) => t.name),
+      ...body.nodes.flatMap((n) => n.outputs),
+    ]);
+    const read = body.nodes.flatMap((n) => [...n.inputs, ...captures(n)]);
+    for (const output of body.outputs) read.push(output.name);
+    free = [...new Set(read)].filter((name) => name !== '' && !own.has(name));
+    captureCache.set(body, free);
+  }
+  return free;
+}
+
+/** A node's attributes with a captured value renamed inside its subgraphs. */
+function renameCaptures(node: Node, from: string, to: string): ReadonlyMap<string, Attribute> {
+  if (!captures(node).includes(from)) return node.attributes;
+  const out = new Map<string, Attribute>();
+  for (const [name, attribute] of node.attributes) {
+    const { value } = attribute;
+    if (value.kind === 'graph')
+      out.set(name, { name, value: { kind: 'graph', value: renameIn(value.value, from, to) } });
+    else if (value.kind === 'graphs')
+      out.set(name, {
+        name,
+        value: { kind: 'graphs', value: value.value.map((g) => renameIn(g, from, to)) },
+      });
+    else out.set(name, attribute);
+  }
+  return out;
+}
+
+function renameIn(body: GraphRecord, from: string, to: string): GraphRecord {
+  if (!freeValues(body).includes(from)) return body;
+  const { span: _, ...kept } = body;
+  const nodes = body.nodes.map((node) => {
+    const inner = subgraphs(node).some((g) => freeValues(g).includes(from));
+    if (!node.inputs.includes(from) && !inner) return node;
+    const { span: __, ...rest } = node;
+    const inputs = node.inputs.map((input) => (input === from ? to : input));
+    return { ...rest, inputs, attributes: renameCaptures(node as Node, from, to) };
+  });
+  const outputs = body.outputs.map((output) =>
+    output.name === from ? { name: to, type: output.type } : output,
+  );
+  return { ...kept, nodes, outputs };
+}
+
+// ---- attributes, by type and with a default
+
+export function intAttribute(node: NodeRecord, name: string, otherwise: number): number;
+export function intAttribute(node: NodeRecord, name: string): number | undefined;
+export function intAttribute(
+  node: NodeRecord,
+  name: string,
+  otherwise?: number,
+): number | undefined {
+  const value = node.attributes.get(name)?.value;
+  return value?.kind === 'int' ? value.value : otherwise;
+}
+
+export function intsAttribute(node: NodeRecord, name: string): readonly number[] | undefined {
+  const value = node.attributes.get(name)?.value;
+  return value?.kind === 'ints' ? value.value : undefined;
+}
+
+export function floatAttribute(node: NodeRecord, name: string, otherwise: number): number {
+  const value = node.attributes.get(name)?.value;
+  return value?.kind === 'float' ? value.value : otherwise;
+}
+
+export function stringAttribute(node: NodeRecord, name: string, otherwise: string): string {
+  const value = node.attributes.get(name)?.value;
+  return value?.kind === 'string' ? value.value : otherwise;
+}
+
+export function graphAttribute(node: NodeRecord, name: string): GraphRecord | undefined {
+  const value = node.attributes.get(name)?.value;
+  return value?.kind === 'graph' ? value.value : undefined;
+}

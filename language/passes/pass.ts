@@ -1,0 +1,93 @@
+/**
+ * The contract of a pass. A pass finds its sites, plans (reads weights and data, decides) and rewrites (pure, given the
+ * decisions). Preview and apply call the same rewrite. What a pass needs of cost models and runtimes reaches it through
+ * `Evidence`, so that passes import neither.
+ */
+import type { z } from 'zod';
+import type { Facts } from '../graph/facts';
+import type { Graph } from '../graph/graph';
+import type { Tensor } from '../onnx/model';
+import type { Numbers } from '../onnx/tensor';
+import type { Family, Paper } from '../protocol';
+
+/** A place where a pass can work, known by the node it is anchored at. */
+export interface Site {
+  readonly node: string;
+}
+
+/** A node that a pass was asked to take and cannot. */
+export interface Refusal {
+  readonly node: string;
+  readonly reason: string;
+}
+
+export interface Sites {
+  readonly sites: readonly Site[];
+  /** Nodes that look like sites and are not, with the reason. Nodes that nobody would expect are left out. */
+  readonly refused: readonly Refusal[];
+}
+
+/** A site that a step selected, and by which entry of its `at` list. */
+export interface SelectedSite extends Site {
+  readonly entry: number;
+}
+
+/** The graph as it stands when the step's turn comes. */
+export interface Situation {
+  readonly graph: Graph;
+  readonly facts: Facts;
+}
+
+export interface StepRequest<Parameters> extends Situation {
+  readonly sites: readonly SelectedSite[];
+  readonly parameters: Parameters;
+}
+
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** What a plan may look at beside the graph. */
+export interface Evidence {
+  /** The elements of a weight, as numbers. */
+  numbers(tensor: Tensor): Numbers;
+  /** Smallest and largest element of each value over the calibration data, run through the graph as it stands. */
+  ranges(values: readonly string[]): Promise<ReadonlyMap<string, Range>>;
+  /** Says which layer is at work. */
+  progress(layer: string): void;
+  readonly signal: AbortSignal;
+}
+
+export type EvidenceKind = 'weights' | 'calibration';
+
+/**
+ * `Parameters` is the parsed form of `parameters`; `Decisions` is plain JSON, small, and enough for `rewrite` to be
+ * repeated without planning.
+ */
+export interface Pass<Parameters = unknown, Decisions = unknown> {
+  /** `family.method`; the file is `passes/<family>/<method>.ts`. */
+  readonly id: string;
+  readonly title: string;
+  readonly family: Family;
+  /** One or two sentences for the library and the documentation. */
+  readonly summary: string;
+  /** The paper that the method follows. */
+  readonly paper?: Paper;
+  /** Form, recipe schema, completion and documentation are derived from this. */
+  readonly parameters: z.ZodType<Parameters>;
+  /** What `plan` reads; with nothing, planning is immediate and a preview is never estimated. */
+  readonly needs: readonly EvidenceKind[];
+  /** Every place where the pass could work, and why not elsewhere. */
+  sites(situation: Situation): Sites;
+  /**
+   * The sites of a step without `at`; by default all of them. The position in the answer is the entry for parameters
+   * given per site.
+   */
+  defaultSites?(sites: readonly Site[], parameters: Parameters): readonly SelectedSite[];
+  plan(request: StepRequest<Parameters>, evidence: Evidence): Promise<Decisions>;
+  /** Decisions to preview with until the plan is there; numbers that rest on them are marked estimated. */
+  standIn(request: StepRequest<Parameters>): Decisions;
+  /** Edits `graph` by the decisions; returns the sites that had to be left alone after all. Pure and deterministic. */
+  rewrite(request: StepRequest<Parameters>, decisions: Decisions): readonly Refusal[];
+}

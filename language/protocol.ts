@@ -1,0 +1,626 @@
+/**
+ * Everything that crosses a process or an iframe: requests, events and their payloads. The server answers the extension
+ * (`ServerRequests`), the extension answers the webview (`HostRequests`, most of them passed on to the server) and tells
+ * it what happened (`HostEvents`). Payloads are plain JSON.
+ */
+
+// ---- vocabulary
+
+export const FAMILIES = ['quantize', 'prune', 'tokens', 'target', 'graph'] as const;
+export type Family = (typeof FAMILIES)[number];
+
+export interface Paper {
+  readonly title: string;
+  readonly authors: string;
+  readonly venue: string;
+}
+
+export interface PassInfo {
+  readonly id: string;
+  readonly title: string;
+  readonly family: Family;
+  readonly summary: string;
+  readonly paper: Paper | null;
+  /** JSON schema of an object: the pass's parameters, in the order of the form. */
+  readonly parameters: ParameterSchema;
+}
+
+/** The part of JSON Schema that parameter forms are made from. */
+export interface ParameterSchema {
+  readonly type: 'object';
+  readonly properties: Readonly<Record<string, ParameterProperty>>;
+  readonly required?: readonly string[];
+}
+
+export interface ParameterProperty {
+  readonly title?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly type?: 'number' | 'integer' | 'boolean' | 'string' | 'array';
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+  readonly multipleOf?: number;
+  readonly enum?: readonly string[];
+  readonly items?: ParameterProperty;
+  readonly anyOf?: readonly ParameterProperty[];
+  /** What the value means: a target id asks for the target picker, a ratio for a slider in percent. */
+  readonly role?: 'ratio' | 'target';
+  /** One value for all sites, or a list with one per entry of `at`. */
+  readonly perSite?: boolean;
+}
+
+export interface TargetInfo {
+  /** `kind.name`, or the path of a profile. */
+  readonly id: string;
+  readonly kind: 'mobile' | 'fpga' | 'asic' | 'reram' | 'host';
+  readonly title: string;
+  /** Where its numbers come from and how far they can be trusted, in a few words. */
+  readonly basis: string;
+  readonly sources: readonly string[];
+}
+
+export interface TemplateInfo {
+  readonly id: string;
+  readonly title: string;
+  readonly summary: string;
+  readonly path: string;
+}
+
+/** A number before and after the recipe; null where unknown. */
+export interface Change {
+  readonly before: number | null;
+  readonly after: number | null;
+  /** Rests on a decision not yet taken, or on an unfinished plan. */
+  readonly estimated?: boolean;
+  /** Some layer is unknown: at least this much. */
+  readonly partial?: boolean;
+}
+
+/** What nodes can be coloured and ranked by. */
+export const METRICS = ['latency', 'energy', 'macs', 'parameters', 'activations'] as const;
+export type Metric = (typeof METRICS)[number];
+
+// ---- the design: what the designer and the viewer draw
+
+export interface DesignRequest {
+  /** URI of the recipe document, or of the model in the viewer. */
+  readonly document: string;
+  /** Scope paths of the blocks that are open. */
+  readonly open: readonly string[];
+  /** The target that nodes show. */
+  readonly target: string;
+  /** A parameter in motion, not yet written to the recipe. */
+  readonly draft?: { readonly step: number; readonly parameter: string; readonly value: unknown };
+}
+
+export interface Design {
+  readonly model: ModelSummary;
+  /** Null in the viewer. */
+  readonly recipe: RecipeSummary | null;
+  readonly view: GraphView;
+  readonly totals: readonly TargetTotals[];
+  /** Before and after, whatever the target. */
+  readonly counts: {
+    readonly macs: Change;
+    readonly parameters: Change;
+    readonly weightBytes: Change;
+  };
+  readonly problems: readonly Problem[];
+}
+
+export interface Problem {
+  readonly severity: 'error' | 'warning' | 'info';
+  readonly message: string;
+  /** The layer or step it is about. */
+  readonly node?: string;
+  readonly step?: number;
+}
+
+export interface ModelSummary {
+  readonly name: string;
+  readonly path: string;
+  readonly producer: string;
+  readonly opset: number;
+  readonly ir: number;
+  readonly nodes: number;
+  readonly inputs: readonly ValueSummary[];
+  readonly outputs: readonly ValueSummary[];
+  /** Dimensions that need a size before costs are known. */
+  readonly free: readonly { readonly symbol: string; readonly inputs: readonly string[] }[];
+  /** Leading dimensions taken as 1 because nobody said otherwise. */
+  readonly assumed: Readonly<Record<string, number>>;
+  /** Layers whose arithmetic could not be counted, with the reason. */
+  readonly unknown: readonly {
+    readonly node: string;
+    readonly op: string;
+    readonly reason: string;
+  }[];
+}
+
+export interface ValueSummary {
+  readonly name: string;
+  readonly type: string;
+  /** Sizes and symbols as text: `batch × 3 × 32 × 32`. */
+  readonly shape: string;
+}
+
+export interface RecipeSummary {
+  /** File name, or undefined while untitled. */
+  readonly name: string;
+  readonly targets: readonly string[];
+  readonly steps: readonly StepSummary[];
+  readonly budget: { readonly target: string; readonly maxMs: number } | null;
+}
+
+export interface StepSummary {
+  readonly pass: string;
+  readonly title: string;
+  readonly family: Family;
+  readonly enabled: boolean;
+  /** Undefined: the pass's default sites. */
+  readonly at: readonly string[] | undefined;
+  readonly except: readonly string[];
+  readonly parameters: Readonly<Record<string, unknown>>;
+  /** How many sites it works on. */
+  readonly sites: number;
+  readonly skipped: readonly { readonly node: string; readonly reason: string }[];
+  /** Latency on the shown target just before and just after this step. */
+  readonly latencyMs: Change;
+  /** Why the step cannot run; the steps after it are left out too. */
+  readonly error?: string;
+}
+
+export interface TargetTotals {
+  readonly target: string;
+  readonly title: string;
+  readonly latencyMs: Change;
+  readonly energyMj: Change;
+  readonly peakMemoryBytes: Change;
+  /** What most of the time is bound by, after. */
+  readonly bound: string;
+  readonly basis: string;
+  readonly resources: { readonly dsp: number; readonly lut: number; readonly bram: number } | null;
+  readonly warnings: readonly string[];
+}
+
+/** The visible graph, laid out: blocks that are not open stand for everything in them. */
+export interface GraphView {
+  readonly nodes: readonly ViewNode[];
+  readonly edges: readonly ViewEdge[];
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface ViewNode {
+  /** Node id of a layer, scope path of a block, `first…last` of a stack. */
+  readonly id: string;
+  readonly kind: 'input' | 'output' | 'layer' | 'block' | 'stack';
+  /** The open block it lies in, or null at the root. */
+  readonly parent: string | null;
+  /** What a step dropped here names in `at`. */
+  readonly at: readonly string[];
+  readonly title: string;
+  /** Operator of a layer; `12 × Block` of a stack; number of layers of a block. */
+  readonly subtitle: string;
+  readonly shape: string;
+  /** The shape before the recipe, where it differs. */
+  readonly shapeBefore: string | null;
+  readonly open: boolean;
+  /** Can be opened. */
+  readonly foldable: boolean;
+  /** Top left, in the coordinates of the whole view. */
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  readonly status: 'kept' | 'changed' | 'inserted' | 'removed';
+  /** Family of the step that changed it last. */
+  readonly family: Family | null;
+  readonly chips: readonly Chip[];
+  readonly cost: NodeCost;
+  /** Of a folded block: latency shares of its parts in order, as parts of the block, for the strip. */
+  readonly strip: readonly number[];
+}
+
+export interface Chip {
+  readonly text: string;
+  readonly family: Family | null;
+  readonly warning?: boolean;
+}
+
+export interface NodeCost {
+  readonly macs: Change;
+  readonly parameters: Change;
+  readonly latencyMs: Change;
+  readonly energyMj: Change;
+  readonly activationBytes: Change;
+  /** Share of the whole model after the recipe, 0 to 1, by metric; null where unknown. */
+  readonly share: Readonly<Record<Metric, number | null>>;
+  readonly bound: string;
+  /** Why a number here is missing. */
+  readonly unknown: string | null;
+}
+
+export interface ViewEdge {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  /** Shape of the value that flows, where it is one. */
+  readonly label: string;
+  readonly status: 'kept' | 'inserted' | 'removed';
+}
+
+// ---- details on request
+
+export interface NodeRequest {
+  readonly document: string;
+  readonly node: string;
+  readonly target: string;
+}
+
+/** The properties panel of one node, block or stack. */
+export interface NodeDetails {
+  readonly id: string;
+  readonly title: string;
+  readonly op: string | null;
+  readonly scope: string;
+  readonly layers: number;
+  readonly attributes: readonly { readonly name: string; readonly value: string }[];
+  readonly inputs: readonly (ValueSummary & {
+    readonly constant: boolean;
+    readonly from: string | null;
+  })[];
+  readonly outputs: readonly (ValueSummary & { readonly to: readonly string[] })[];
+  readonly tensors: readonly TensorSummary[];
+  readonly cost: NodeCost;
+  readonly weightBytes: Change;
+  /** Per target: the terms that make the number, and how the work maps to the hardware. */
+  readonly why: readonly {
+    readonly target: string;
+    readonly title: string;
+    readonly latencyMs: number | null;
+    readonly energyMj: number | null;
+    readonly bound: string;
+    readonly utilisation: number | null;
+    readonly terms: readonly { readonly name: string; readonly ms: number }[];
+    readonly mapping: string | null;
+    readonly basis: string;
+  }[];
+}
+
+export interface TensorSummary {
+  readonly name: string;
+  readonly type: string;
+  readonly shape: string;
+  readonly bytes: number;
+}
+
+export interface TensorRequest {
+  readonly document: string;
+  readonly tensor: string;
+}
+
+/** Read from the weights when asked for. */
+export interface TensorStatistics {
+  readonly name: string;
+  readonly elements: number;
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly standardDeviation: number;
+  /** Share of elements that are zero, 0 to 1. */
+  readonly zeros: number;
+  /** Counts of equal bins from min to max. */
+  readonly histogram: readonly number[];
+}
+
+export interface PlacesRequest {
+  readonly document: string;
+  readonly open: readonly string[];
+  readonly pass: string;
+}
+
+/** Where a pass could be dropped, by visible node: how many sites it would take, or why none. */
+export type Places = Readonly<
+  Record<string, { readonly sites: number; readonly reason: string | null }>
+>;
+
+export interface GainRequest {
+  readonly document: string;
+  readonly pass: string;
+  readonly at: readonly string[];
+  readonly target: string;
+}
+
+/** What a step would bring if it were added now with its default parameters. */
+export interface Gain {
+  readonly latencyMs: Change;
+  readonly macs: Change;
+  readonly error: string | null;
+}
+
+// ---- edits of the recipe
+
+export type RecipeEdit =
+  | {
+      readonly kind: 'add';
+      readonly pass: string;
+      readonly at: readonly string[];
+      readonly parameters?: Readonly<Record<string, unknown>>;
+    }
+  | {
+      readonly kind: 'set';
+      readonly step: number;
+      readonly parameter: string;
+      readonly value: unknown;
+    }
+  | { readonly kind: 'retarget'; readonly step: number; readonly at: readonly string[] }
+  | { readonly kind: 'enable'; readonly step: number; readonly enabled: boolean }
+  | { readonly kind: 'move'; readonly step: number; readonly to: number }
+  | { readonly kind: 'remove'; readonly step: number }
+  | { readonly kind: 'targets'; readonly targets: readonly string[] }
+  | { readonly kind: 'bind'; readonly symbol: string; readonly size: number };
+
+export interface EditRequest {
+  readonly document: string;
+  readonly edit: RecipeEdit;
+}
+
+/** A replacement in the recipe's text, by offset. */
+export interface TextChange {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+// ---- applying
+
+export interface ApplyRequest {
+  /** URI of an open document, or path of a file. */
+  readonly recipe: string;
+  /** Overrides the recipe's model. */
+  readonly model?: string;
+  readonly output: string;
+  readonly overwrite: boolean;
+  /** Names the progress events of this run. */
+  readonly token: string;
+}
+
+export interface Progress {
+  readonly token: string;
+  /** Of the steps, `write`, `check` and so on, in order. */
+  readonly phase: string;
+  readonly detail: string;
+  /** 0 to 1, never falling. */
+  readonly fraction: number;
+}
+
+export interface Applied {
+  readonly output: string;
+  readonly report: string;
+}
+
+/** Written beside the output as `….report.json`; the report view draws it. */
+export interface Report {
+  readonly version: 1;
+  readonly createdAt: string;
+  readonly model: FileDigest;
+  readonly recipe: FileDigest;
+  readonly output: FileDigest;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly steps: readonly StepReport[];
+  readonly before: ModelReport;
+  readonly after: ModelReport;
+  readonly fidelity: Fidelity;
+  readonly measured: Measured;
+  readonly layers: readonly LayerReport[];
+}
+
+export interface FileDigest {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface StepReport {
+  readonly pass: string;
+  readonly title: string;
+  readonly sites: number;
+  readonly skipped: readonly { readonly node: string; readonly reason: string }[];
+  readonly seconds: number;
+  /** Latency by target just before and just after this step. */
+  readonly latencyMs: Readonly<Record<string, Change>>;
+}
+
+export interface ModelReport {
+  readonly fileBytes: number;
+  readonly macs: number | null;
+  readonly parameters: number;
+  readonly weightBytes: number;
+  readonly targets: readonly {
+    readonly id: string;
+    readonly title: string;
+    readonly basis: string;
+    readonly latencyMs: number;
+    readonly energyMj: number | null;
+    readonly partial: boolean;
+  }[];
+}
+
+export interface Fidelity {
+  /** Where the inputs of the comparison came from: a data set, or generated. */
+  readonly data: string;
+  readonly samples: number;
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly sqnrDb: number | null;
+    readonly cosine: number | null;
+    readonly maxAbs: number | null;
+  }[];
+  readonly metric?: {
+    readonly id: string;
+    readonly before: number;
+    readonly after: number;
+    readonly samples: number;
+  };
+  /** Relative loss of the metric, positive when worse. */
+  readonly drop?: number;
+  /** Why nothing could be compared. */
+  readonly unavailable?: string;
+}
+
+export interface Measured {
+  readonly beforeMs: number | null;
+  readonly afterMs: number | null;
+  /** Processor, threads, batch, runs: what the numbers hold for. */
+  readonly conditions: string;
+  /** Said aloud when the result is no faster here. */
+  readonly verdict: string;
+  readonly unavailable?: string;
+}
+
+export interface LayerReport {
+  readonly name: string;
+  readonly op: string;
+  readonly macs: Change;
+  readonly weightBytes: Change;
+  /** By target. */
+  readonly latencyMs: Readonly<Record<string, Change>>;
+}
+
+// ---- who answers what
+
+/** Method → [parameters, answer]. Sent by the extension to the language server as `whittle/<method>`. */
+export interface ServerRequests {
+  passes: [null, readonly PassInfo[]];
+  targets: [null, readonly TargetInfo[]];
+  templates: [null, readonly TemplateInfo[]];
+  /** Binds a document to a model while its text names none: an untitled recipe. */
+  bind: [{ readonly document: string; readonly model: string }, null];
+  design: [DesignRequest, Design];
+  node: [NodeRequest, NodeDetails];
+  tensor: [TensorRequest, TensorStatistics];
+  places: [PlacesRequest, Places];
+  gain: [GainRequest, Gain];
+  edit: [EditRequest, readonly TextChange[]];
+  /** Recipes beside a model whose `model:` is that model. */
+  recipesFor: [{ readonly model: string }, readonly string[]];
+  /** Where applying a recipe would write. */
+  outputFor: [
+    { readonly recipe: string; readonly model?: string },
+    { readonly output: string; readonly exists: boolean },
+  ];
+  apply: [ApplyRequest, Applied];
+  cancel: [{ readonly token: string }, null];
+  /** The model as readable text. */
+  onnxText: [{ readonly model: string }, string];
+  /** The line of a node in that text. */
+  onnxTextLine: [{ readonly model: string; readonly node: string }, number];
+  /** The target for inlay hints and whatever names none. */
+  setTarget: [{ readonly target: string }, null];
+}
+
+/** Notifications from the server to the extension. */
+export interface ServerEvents {
+  progress: Progress;
+  /** A plan finished or a file changed: designs of this document are stale. */
+  changed: { readonly document: string };
+}
+
+/** What the webview may ask the extension. Requests about the document need no name for it. */
+export interface HostRequests {
+  /** First call of a webview: what it shows. */
+  ready: [{ readonly protocol: number }, Session];
+  passes: [null, readonly PassInfo[]];
+  targets: [null, readonly TargetInfo[]];
+  design: [Omit<DesignRequest, 'document'>, Design];
+  node: [Omit<NodeRequest, 'document'>, NodeDetails];
+  tensor: [Omit<TensorRequest, 'document'>, TensorStatistics];
+  places: [Omit<PlacesRequest, 'document'>, Places];
+  gain: [Omit<GainRequest, 'document'>, Gain];
+  /** Changes the recipe's text; in the viewer, continues in the designer first. */
+  edit: [RecipeEdit, null];
+  undo: [null, null];
+  redo: [null, null];
+  apply: [null, null];
+  cancel: [null, null];
+  setTarget: [{ readonly target: string }, null];
+  /** Opens something beside: the recipe as text, the model as ONNX text at a node, the folder of the output. */
+  open: [
+    (
+      | { readonly what: 'recipe' }
+      | { readonly what: 'onnxText'; readonly node?: string }
+      | { readonly what: 'designer'; readonly view: ViewMemory }
+      | { readonly what: 'output' }
+    ),
+    null,
+  ];
+  report: [null, Report];
+  /** Kept for the next time this document is opened. */
+  remember: [ViewMemory, null];
+}
+
+/** Bumped when a webview of another build would misunderstand. */
+export const PROTOCOL_VERSION = 1;
+
+export interface Session {
+  readonly view: 'designer' | 'viewer' | 'report';
+  readonly title: string;
+  readonly target: string;
+  readonly memory: ViewMemory | null;
+  /** Localised strings that differ from English. */
+  readonly strings: Readonly<Record<string, string>>;
+}
+
+export interface ViewMemory {
+  readonly open: readonly string[];
+  readonly viewport: { readonly x: number; readonly y: number; readonly zoom: number } | null;
+  readonly selected: readonly string[];
+  readonly metric: Metric;
+  readonly folded: readonly string[];
+}
+
+/** Designer actions that people can bind keys to; contributed as `whittle.designer.<action>`. */
+export const DESIGNER_ACTIONS = [
+  'find',
+  'fit',
+  'addPass',
+  'pickTarget',
+  'pickMetric',
+  'why',
+  'openBlock',
+  'closeBlock',
+  'moveStepUp',
+  'moveStepDown',
+  'toggleStep',
+  'removeStep',
+] as const;
+export type DesignerAction = (typeof DESIGNER_ACTIONS)[number];
+
+/** What the extension tells the webview. */
+export interface HostEvents {
+  /** The document, its model or a plan changed: ask for the design again. */
+  changed: null;
+  target: { readonly target: string };
+  action: { readonly action: DesignerAction };
+  backend: { readonly state: 'restarting' | 'ready' };
+  progress: Progress | null;
+}
+
+// ---- the wire of the webview
+
+export type HostMessage =
+  | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
+  | { readonly kind: 'failure'; readonly id: number; readonly message: string }
+  | { readonly kind: 'event'; readonly name: keyof HostEvents; readonly payload: unknown };
+
+export type WebviewMessage =
+  | {
+      readonly kind: 'request';
+      readonly id: number;
+      readonly method: keyof HostRequests;
+      readonly params: unknown;
+    }
+  | { readonly kind: 'abandon'; readonly id: number };
