@@ -37,5 +37,5 @@ export type ShapeBindings = Readonly<Record<string, number | readonly number[]>>
 
 /** The shape as numbers, or undefined while anything in it is free. */
 export function fixedShape(shape: Shape | undefined): readonly number[] | undefined {
-  return shape?.every((dim) => typeof dim === 'number') ? (shape as readonly number[]) : undefined;
+  return shape?.every((dim) => typeof dim === 'number') ? shape : undefined;
 }

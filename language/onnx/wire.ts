@@ -50,7 +50,7 @@ export class FieldReader {
     this.#readVarint();
     const key = this.#low + this.#middle * 2 ** 28;
     this.field = Math.floor(key / 8);
-    this.wire = key % 8;
+    this.wire = (key % 8) as Wire;
     if (this.field === 0 || this.field > 536_870_911)
       throw this.#malformed('an impossible field number');
     switch (this.wire) {

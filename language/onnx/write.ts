@@ -330,7 +330,10 @@ class BufferedSink {
 
   write(bytes: Uint8Array): void {
     if (this.#used + bytes.byteLength > this.#buffer.byteLength) this.flush();
-    if (bytes.byteLength >= this.#buffer.byteLength) return this.#writeAll(bytes);
+    if (bytes.byteLength >= this.#buffer.byteLength) {
+      this.#writeAll(bytes);
+      return;
+    }
     this.#buffer.set(bytes, this.#used);
     this.#used += bytes.byteLength;
   }
