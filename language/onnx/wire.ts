@@ -2,12 +2,7 @@
 import { WhittleError } from '../errors';
 import type { ByteSource, Span } from './source';
 
-export const enum Wire {
-  varint = 0,
-  fixed64 = 1,
-  bytes = 2,
-  fixed32 = 5,
-}
+export const Wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 const HEADER_BYTES = 20; // a key and a value or length, both varints of at most ten bytes
 const decoder = new TextDecoder('utf-8');
@@ -18,7 +13,7 @@ const decoder = new TextDecoder('utf-8');
  */
 export class FieldReader {
   field = 0;
-  wire: Wire = Wire.varint;
+  wire: number = Wire.varint;
   /** Where the current field's key begins, so that a field can be kept as a whole. */
   fieldStart = 0;
   start = 0;
@@ -50,7 +45,7 @@ export class FieldReader {
     this.#readVarint();
     const key = this.#low + this.#middle * 2 ** 28;
     this.field = Math.floor(key / 8);
-    this.wire = (key % 8) as Wire;
+    this.wire = key % 8;
     if (this.field === 0 || this.field > 536_870_911)
       throw this.#malformed('an impossible field number');
     switch (this.wire) {
@@ -71,7 +66,7 @@ export class FieldReader {
         break;
       }
       default:
-        throw this.#malformed(`wire type ${String(this.wire)}, which does not exist`);
+        throw this.#malformed(`wire type ${this.wire}, which does not exist`);
     }
     this.end = this.#position;
     return true;
@@ -255,7 +250,7 @@ export class MessageBuilder {
     return this.add({ kind: 'span', span });
   }
 
-  #header(field: number, wire: Wire, value: number | bigint): this {
+  #header(field: number, wire: number, value: number | bigint): this {
     const key = varintBytes(BigInt(field * 8 + wire));
     // INT64_MAX read as a double is 2^63, one too many.
     const integer = value >= 2 ** 63 ? 2n ** 63n - 1n : BigInt(value);
