@@ -36,3 +36,31 @@ export function throwIfCancelled(signal: AbortSignal | undefined): void {
 export function assertNever(value: never): never {
   throw new Error(`unexpected value ${JSON.stringify(value)}`);
 }
+
+/** ` Did you mean …?` with the names nearest to a mistyped one, or nothing when none is near. */
+export function didYouMean(name: string, candidates: Iterable<string>, most = 3): string {
+  const limit = Math.max(2, Math.floor(name.length / 3));
+  const near = [...new Set(candidates)]
+    .map((candidate) => ({ candidate, distance: editDistance(name, candidate, limit) }))
+    .filter(({ distance }) => distance <= limit)
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, most)
+    .map(({ candidate }) => candidate);
+  return near.length ? `Did you mean ${near.join(' or ')}?` : '';
+}
+
+/** Levenshtein distance, given up (limit + 1) once it must exceed `limit`. */
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) > limit) return limit + 1;
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(change, previous[j]! + 1, row[j - 1]! + 1));
+    }
+    if (Math.min(...row) > limit) return limit + 1;
+    previous = row;
+  }
+  return previous[b.length]!;
+}

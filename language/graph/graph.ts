@@ -231,7 +231,7 @@ export class Graph {
       inserted: true,
     };
     for (const output of node.outputs)
-      if (output && this.hasValue(output)) throw new Error(`${output} exists already`);
+      if (output && this.isDefined(output)) throw new Error(`${output} is made by something else`);
     this.#touch();
     this.#add(node);
     return node;
@@ -298,6 +298,17 @@ export class Graph {
     this.#initializers.set(tensor.name, tensor);
   }
 
+  /** Gives a constant other contents, wherever it is kept. */
+  setConstant(value: string, tensor: Tensor): void {
+    const producer = this.producer(value);
+    if (producer?.op !== 'Constant') {
+      this.setInitializer({ ...tensor, name: value });
+      return;
+    }
+    const attribute = { name: 'value', value: { kind: 'tensor', value: tensor } } as const;
+    this.replace(producer.id, { attributes: new Map([['value', attribute]]) });
+  }
+
   /** Removes constants that nothing reads any more, of those that were read before. */
   removeUnused(names: Iterable<string>): void {
     for (const name of names) {
@@ -331,11 +342,16 @@ export class Graph {
     return freshName(base, (name) => this.hasValue(name));
   }
 
+  /** Whether a value is known by this name, be it only that something reads it. */
   hasValue(name: string): boolean {
+    return this.isDefined(name) || this.#consumers.has(name);
+  }
+
+  /** Whether a value is made by a node, or is an input or a constant. */
+  isDefined(name: string): boolean {
     return (
       this.#producers.has(name) ||
       this.#initializers.has(name) ||
-      this.#consumers.has(name) ||
       this.#inputs.some((input) => input.name === name)
     );
   }

@@ -38,10 +38,11 @@ export function readModelBytes(bytes: Uint8Array, file?: string): Model {
 }
 
 function readModel(source: ByteSource, file: string | undefined): Model {
-  if (source.size === 0)
-    throw new WhittleError('not a valid ONNX model: the file is empty', {
+  const other = otherFormat(source);
+  if (other)
+    throw new WhittleError(`not a valid ONNX model: ${other.what}`, {
       ...(file && { where: file }),
-      hint: 'Export or download the model again',
+      hint: other.hint,
     });
   const context: Context = { folder: file ? path.dirname(file) : '.', depth: 0 };
   const opsets = new Map<string, number>();
@@ -79,6 +80,25 @@ function readModel(source: ByteSource, file: string | undefined): Model {
     span: { source, start: 0, end: source.size },
     carried,
   };
+}
+
+/** What a file that is no model is instead, told by how it begins. */
+function otherFormat(source: ByteSource): { what: string; hint: string } | undefined {
+  if (source.size === 0) return { what: 'the file is empty', hint: 'Export or download it again' };
+  const head = new TextDecoder('latin1').decode(source.read(0, Math.min(64, source.size)));
+  if (head.startsWith('version https://git-lfs'))
+    return { what: 'the file is a Git LFS pointer', hint: 'Fetch the model with `git lfs pull`' };
+  if (/^\s*<(!doctype|html)/i.test(head))
+    return {
+      what: 'the file is a web page',
+      hint: 'Download the file itself, not the page about it',
+    };
+  if (head.startsWith('PK\u0003\u0004'))
+    return {
+      what: 'the file is a ZIP archive',
+      hint: 'Unpack it, or export a PyTorch model to ONNX',
+    };
+  return undefined;
 }
 
 /** Protobuf merges a repeated occurrence of an embedded message into the first. */

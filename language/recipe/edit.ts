@@ -1,0 +1,288 @@
+/**
+ * Edits of a recipe's text: what the designer asks for, as replacements that leave every other character alone. Steps
+ * written one below the other are edited as blocks of lines; a recipe in flow style (JSON, say) is printed anew.
+ */
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  parseDocument,
+  type Document,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml';
+import { assertNever, WhittleError } from '../errors';
+import type { RecipeEdit, TextChange } from '../protocol';
+
+/** What a recipe that is still empty is about. */
+export interface NewRecipe {
+  /** Relative to the recipe. */
+  readonly model: string;
+  readonly targets: readonly string[];
+}
+
+/**
+ * @param text the recipe as it stands; empty for one that is about to begin
+ * @throws WhittleError when the text is not a recipe that can be edited
+ */
+export function editRecipe(text: string, edit: RecipeEdit, fresh: NewRecipe): TextChange[] {
+  if (text.trim() === '') {
+    const begun = newRecipeText(fresh);
+    return [{ start: 0, end: text.length, text: apply(begun, editRecipe(begun, edit, fresh)) }];
+  }
+  const document = parseDocument(text);
+  if (document.errors.length > 0 || !isMap(document.contents))
+    throw new WhittleError('the recipe has a syntax error', { hint: 'Mend it in the text first' });
+  const recipe = document.contents as YAMLMap;
+  if (recipe.flow) return printedAnew(text, document, edit);
+  switch (edit.kind) {
+    case 'targets':
+      return [setKey(text, recipe, 'targets', edit.targets)];
+    case 'bind':
+      return [bindShape(text, recipe, edit.symbol, edit.size)];
+    default:
+      return editSteps(text, document, edit);
+  }
+}
+
+export function newRecipeText({ model, targets }: NewRecipe): string {
+  const lines = ['version: 1', `model: ${inline(model)}`];
+  if (targets.length) lines.push(`targets: ${inline(targets)}`);
+  return `${[...lines, 'steps: []'].join('\n')}\n`;
+}
+
+export function apply(text: string, changes: readonly TextChange[]): string {
+  return [...changes]
+    .sort((a, b) => b.start - a.start)
+    .reduce((now, { start, end, text: by }) => now.slice(0, start) + by + now.slice(end), text);
+}
+
+type StepEdit = Exclude<RecipeEdit, { kind: 'targets' | 'bind' }>;
+
+function editSteps(text: string, document: Document, edit: StepEdit): TextChange[] {
+  const recipe = document.contents as YAMLMap;
+  const steps = recipe.get('steps', true);
+  const isEmpty = !isSeq(steps) || steps.items.length === 0;
+  if (edit.kind === 'add') {
+    if (isEmpty) return [setKey(text, recipe, 'steps', [], `\n${stepLines(edit, '  ')}`)];
+    if (!steps.flow) {
+      const blocks = stepBlocks(text, steps);
+      const at = blocks.at(-1)!.end;
+      const newline = text[at - 1] === '\n' ? '' : '\n';
+      return [
+        {
+          start: at,
+          end: at,
+          text: newline + stepLines(edit, blocks[0]!.indent) + (newline ? '' : '\n'),
+        },
+      ];
+    }
+  }
+  if (isEmpty) throw new WhittleError('the recipe has no steps');
+  if (steps.flow) return printedAnew(text, document, edit);
+  switch (edit.kind) {
+    case 'set':
+      return [setKey(text, stepAt(steps, edit.step), edit.parameter, edit.value)];
+    case 'retarget':
+      return [setKey(text, stepAt(steps, edit.step), 'at', oneOrList(edit.at))];
+    case 'enable': {
+      const step = stepAt(steps, edit.step);
+      return edit.enabled
+        ? removeKey(text, step, 'enabled')
+        : [setKey(text, step, 'enabled', false)];
+    }
+    case 'move':
+      return moveBlock(text, steps, edit.step, edit.to);
+    case 'remove': {
+      stepAt(steps, edit.step);
+      if (steps.items.length === 1) return [setKey(text, recipe, 'steps', [], ' []')];
+      const { start, end } = stepBlocks(text, steps)[edit.step]!;
+      return [{ start, end, text: '' }];
+    }
+    case 'add':
+      return printedAnew(text, document, edit);
+    default:
+      return assertNever(edit);
+  }
+}
+
+function stepAt(steps: YAMLSeq, index: number): YAMLMap {
+  const step = steps.items[index];
+  if (!isMap(step)) throw new WhittleError(`there is no step ${index + 1}`);
+  return step;
+}
+
+// ---- lines
+
+const lineStart = (text: string, at: number): number => text.lastIndexOf('\n', at - 1) + 1;
+
+/** Just behind the line break that ends the line of `at`. */
+function lineEnd(text: string, at: number): number {
+  const end = text.indexOf('\n', at);
+  return end < 0 ? text.length : end + 1;
+}
+
+interface StepBlock {
+  readonly start: number;
+  readonly end: number;
+  /** Before the dash. */
+  readonly indent: string;
+}
+
+/** The lines of each step: comments right above it, and blank lines up to the next, belong to it. */
+function stepBlocks(text: string, steps: YAMLSeq): StepBlock[] {
+  const dashes = steps.items.map((item) => lineStart(text, rangeOf(item)![0]!));
+  const starts = dashes.map((dash) => {
+    let start = dash;
+    while (start > 0) {
+      const above = lineStart(text, start - 1);
+      if (!/^[ \t]*#/.test(text.slice(above, start))) break;
+      start = above;
+    }
+    return start;
+  });
+  const last = rangeOf(steps.items.at(-1))![1]!;
+  return dashes.map((dash, i) => ({
+    start: starts[i]!,
+    end: starts[i + 1] ?? lineEnd(text, Math.max(dash, last - 1)),
+    indent: /^[ \t]*/.exec(text.slice(dash))![0],
+  }));
+}
+
+function moveBlock(text: string, steps: YAMLSeq, from: number, to: number): TextChange[] {
+  const blocks = stepBlocks(text, steps);
+  if (!blocks[from]) throw new WhittleError(`there is no step ${from + 1}`);
+  const pieces = blocks.map(({ start, end }) => text.slice(start, end).replace(/\n?$/, '\n'));
+  const [moved] = pieces.splice(from, 1);
+  pieces.splice(Math.max(0, Math.min(to, pieces.length)), 0, moved!);
+  return [{ start: blocks[0]!.start, end: blocks.at(-1)!.end, text: pieces.join('') }];
+}
+
+function stepLines(
+  { pass, at, parameters }: Extract<RecipeEdit, { kind: 'add' }>,
+  indent: string,
+): string {
+  const entries: [string, unknown][] = [['pass', pass]];
+  if (at.length) entries.push(['at', oneOrList(at)]);
+  entries.push(...Object.entries(parameters ?? {}));
+  return entries
+    .map(([key, value], i) => `${indent}${i === 0 ? '- ' : '  '}${key}: ${inline(value)}`)
+    .join('\n');
+}
+
+const oneOrList = (at: readonly string[]): unknown => (at.length === 1 ? at[0] : at);
+
+/** A value on one line. */
+function inline(value: unknown): string {
+  const document = parseDocument('');
+  const node = document.createNode(value);
+  if (isSeq(node) || isMap(node)) node.flow = true;
+  document.contents = node as typeof document.contents;
+  return document.toString({ lineWidth: 0, flowCollectionPadding: false }).trimEnd();
+}
+
+// ---- keys of a map
+
+/** @param written the text of the value, the gap after the colon included */
+function setKey(
+  text: string,
+  map: YAMLMap,
+  key: string,
+  value: unknown,
+  written = ` ${inline(value)}`,
+): TextChange {
+  const pair = map.items.find((item) => isScalar(item.key) && item.key.value === key);
+  if (!pair) {
+    const at = insertionPoint(text, map);
+    const gap = at === 0 || text[at - 1] === '\n' ? '' : '\n';
+    return { start: at, end: at, text: `${gap}${keyIndent(text, map)}${key}:${written}\n` };
+  }
+  const colon = text.indexOf(':', rangeOf(pair.key)![1]) + 1;
+  const range = rangeOf(pair.value);
+  return {
+    start: colon,
+    end: Math.max(colon, trimmedEnd(text, colon, range?.[1] ?? colon)),
+    text: written,
+  };
+}
+
+/** Without the white space that a block value ends with. */
+const trimmedEnd = (text: string, from: number, to: number): number =>
+  from + text.slice(from, to).trimEnd().length;
+
+function removeKey(text: string, map: YAMLMap, key: string): TextChange[] {
+  const pair = map.items.find((item) => isScalar(item.key) && item.key.value === key);
+  if (!pair) return [];
+  const range = rangeOf(pair.key)!;
+  return [{ start: lineStart(text, range[0]!), end: lineEnd(text, range[1]!), text: '' }];
+}
+
+/** Where a new key goes: below the others, but above the steps of a recipe. */
+function insertionPoint(text: string, map: YAMLMap): number {
+  const steps = map.items.find((item) => isScalar(item.key) && item.key.value === 'steps');
+  if (steps) return lineStart(text, rangeOf(steps.key)![0]!);
+  const last = map.items.at(-1)!;
+  return lineEnd(text, (rangeOf(last.value) ?? rangeOf(last.key)!)[1]! - 1);
+}
+
+/** Where a node of the document stands: start, end of the value, end of the node. */
+const rangeOf = (node: unknown): readonly number[] | undefined =>
+  (node as { range?: readonly number[] | null } | null)?.range ?? undefined;
+
+/** White space in front of the keys of a map; the dash of a list item counts as such. */
+function keyIndent(text: string, map: YAMLMap): string {
+  const first = rangeOf(map.items[0]!.key)![0]!;
+  return ' '.repeat(first - lineStart(text, first));
+}
+
+function bindShape(text: string, recipe: YAMLMap, symbol: string, size: number): TextChange {
+  const shapes = recipe.get('shapes', true);
+  if (isMap(shapes) && shapes.items.length && !shapes.flow)
+    return setKey(text, shapes, symbol, size);
+  const bound = isMap(shapes) ? (shapes.toJSON() as Record<string, unknown>) : {};
+  return setKey(text, recipe, 'shapes', { ...bound, [symbol]: size });
+}
+
+// ---- flow style
+
+function printedAnew(text: string, document: Document, edit: RecipeEdit): TextChange[] {
+  const at = (...path: (string | number)[]) => ['steps', ...path];
+  switch (edit.kind) {
+    case 'targets':
+      document.set('targets', edit.targets);
+      break;
+    case 'bind':
+      document.setIn(['shapes', edit.symbol], edit.size);
+      break;
+    case 'add': {
+      const step = {
+        pass: edit.pass,
+        ...(edit.at.length && { at: oneOrList(edit.at) }),
+        ...edit.parameters,
+      };
+      document.addIn(at(), step);
+      break;
+    }
+    case 'set':
+      document.setIn(at(edit.step, edit.parameter), edit.value);
+      break;
+    case 'retarget':
+      document.setIn(at(edit.step, 'at'), oneOrList(edit.at));
+      break;
+    case 'enable':
+      if (edit.enabled) document.deleteIn(at(edit.step, 'enabled'));
+      else document.setIn(at(edit.step, 'enabled'), false);
+      break;
+    case 'move': {
+      const { items } = document.get('steps', true) as YAMLSeq;
+      items.splice(edit.to, 0, ...items.splice(edit.step, 1));
+      break;
+    }
+    case 'remove':
+      document.deleteIn(at(edit.step));
+      break;
+    default:
+      assertNever(edit);
+  }
+  return [{ start: 0, end: text.length, text: document.toString({ lineWidth: 0 }) }];
+}

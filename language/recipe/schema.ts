@@ -1,0 +1,65 @@
+/** The recipe as people write it. Parameters of a pass stand beside its other keys and are checked by the pass's own schema. */
+import { z } from 'zod';
+
+/** Keys of a step that are not parameters of its pass. */
+export const STEP_KEYS = ['pass', 'at', 'except', 'strict', 'enabled'] as const;
+
+const MILLISECONDS: Readonly<Record<string, number>> = { us: 1e-3, µs: 1e-3, ms: 1, s: 1e3 };
+
+/** `10ms`, `2 s`, or a number of milliseconds. */
+const duration = z.union([
+  z.number().positive(),
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?\s*(us|µs|ms|s)$/, 'a duration such as 10ms')
+    .transform((text) => parseFloat(text) * MILLISECONDS[text.replace(/^[\d.\s]+/, '')]!),
+]);
+
+/** `1%`, or a share of 1. */
+const share = z.union([
+  z.number().min(0).max(1),
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?\s*%$/, 'a percentage such as 1%')
+    .transform((text) => parseFloat(text) / 100),
+]);
+
+/** A data set: the path of its description, or the description itself (checked when it is loaded). */
+const dataset = z.union([z.string().min(1), z.record(z.string(), z.unknown())]);
+
+const selectors = z.union([
+  z
+    .string()
+    .min(1)
+    .transform((one) => [one]),
+  z.array(z.string().min(1)).min(1),
+]);
+
+const size = z.number().int().positive();
+
+export const stepSchema = z.looseObject({
+  pass: z.string().min(1),
+  at: selectors.optional(),
+  except: selectors.default([]),
+  strict: z.boolean().default(false),
+  enabled: z.boolean().default(true),
+});
+
+export const recipeSchema = z.strictObject({
+  version: z.literal(1),
+  model: z.string().min(1).optional(),
+  shapes: z.record(z.string(), z.union([size, z.array(size)])).default({}),
+  targets: z.array(z.string().min(1)).default([]),
+  calibration: z.strictObject({ dataset, samples: size.optional() }).optional(),
+  evaluation: z.strictObject({ dataset, samples: size.optional() }).optional(),
+  budget: z
+    .strictObject({
+      latency: z.strictObject({ target: z.string().min(1), max: duration }).optional(),
+      drop: share.optional(),
+    })
+    .optional(),
+  steps: z.array(stepSchema).default([]),
+});
+
+export type RecipeContent = z.infer<typeof recipeSchema>;
+export type DatasetReference = z.infer<typeof dataset>;
