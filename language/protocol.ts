@@ -87,8 +87,8 @@ export type Metric = (typeof METRICS)[number];
 export interface DesignRequest {
   /** URI of the recipe document, or of the model in the viewer. */
   readonly document: string;
-  /** Scope paths of the blocks that are open. */
-  readonly open: readonly string[];
+  /** Ids of the blocks and stacks that are open; null: whatever shows the model well. */
+  readonly open: readonly string[] | null;
   /** The target that nodes show. */
   readonly target: string;
   /** A parameter in motion, not yet written to the recipe. */
@@ -100,6 +100,8 @@ export interface Design {
   /** Null in the viewer. */
   readonly recipe: RecipeSummary | null;
   readonly view: GraphView;
+  /** Ids of the blocks and stacks that are open. */
+  readonly open: readonly string[];
   readonly totals: readonly TargetTotals[];
   /** Before and after, whatever the target. */
   readonly counts: {
@@ -250,12 +252,19 @@ export interface ViewEdge {
   /** Shape of the value that flows, where it is one. */
   readonly label: string;
   readonly status: 'kept' | 'inserted' | 'removed';
+  /**
+   * Points that the line passes vertically, from the bottom of `from` to the top of `to`; a curve with vertical ends joins
+   * two of them. Absent: straight from one node to the other.
+   */
+  readonly route?: readonly { readonly x: number; readonly y: number }[];
 }
 
 // ---- details on request
 
 export interface NodeRequest {
   readonly document: string;
+  readonly open: readonly string[] | null;
+  /** Id of a visible node. */
   readonly node: string;
   readonly target: string;
 }
@@ -318,7 +327,7 @@ export interface TensorStatistics {
 
 export interface PlacesRequest {
   readonly document: string;
-  readonly open: readonly string[];
+  readonly open: readonly string[] | null;
   readonly pass: string;
 }
 
@@ -575,7 +584,7 @@ export interface Session {
 }
 
 export interface ViewMemory {
-  readonly open: readonly string[];
+  readonly open: readonly string[] | null;
   readonly viewport: { readonly x: number; readonly y: number; readonly zoom: number } | null;
   readonly selected: readonly string[];
   readonly metric: Metric;

@@ -57,6 +57,13 @@ export interface Sparsity {
   readonly pattern: 'unstructured';
 }
 
+/** A loop nest inside a layer, run `times` times for one run of the layer. */
+export interface Part {
+  readonly op: string;
+  readonly times: number;
+  readonly workload: Workload;
+}
+
 export interface Workload {
   readonly kind: WorkloadKind;
   /** Multiply-accumulates; null with `unknown` saying why. */
@@ -65,6 +72,11 @@ export interface Workload {
   readonly ops: number | null;
   readonly conv?: ConvLoops;
   readonly matmul?: MatmulLoops;
+  /**
+   * What the layer consists of, where it is more than one loop nest: the products of attention and of recurrent cells,
+   * the nodes of a body of control flow. MACs, ops and bytes of the parts are included in the layer's.
+   */
+  readonly parts?: readonly Part[];
   /** Elements of trained tensors that this layer is the first to read. */
   readonly parameters: number;
   /** Their stored bytes, packed, with scales and zero points. */

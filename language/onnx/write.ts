@@ -131,6 +131,7 @@ function encodeModel(
 function encodeGraph(graph: GraphRecord, tensor: TensorEncoder): MessageBuilder {
   const out = new MessageBuilder();
   for (const node of graph.nodes) put(out, 1, node.span ?? encodeNode(node));
+  if (graph.name && graph.carried.length === 0) out.text(2, graph.name); // a graph made in memory
   for (const span of graph.carried) out.verbatim(span);
   for (const initializer of graph.initializers) put(out, 5, tensor(initializer));
   for (const input of graph.inputs) put(out, 11, input.span ?? encodeValueInfo(input));

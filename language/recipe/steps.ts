@@ -43,6 +43,7 @@ export function prepareStep(base: Base, now: Situation, step: Step): Prepared {
   if (step.error) throw new WhittleError(step.error, { where: `step ${step.index + 1}` });
   const { pass } = step;
   const { sites, refused } = pass.sites(now);
+  if (sites.length === 0 && !step.at) throw nothingToDo(step, refused);
   const { selected, skipped, empty } = step.at
     ? selectSites(base.graph, now.graph, step, sites, refused)
     : { selected: defaultSites(step, sites), skipped: refused, empty: false };
@@ -148,10 +149,14 @@ function nothingToDo({ pass, index }: Step, reasons: readonly Refusal[]): Whittl
   });
 }
 
+/** Nodes that are new or different, and those that read another constant than before. */
 function changedNodes(before: Graph, after: Graph): ReadonlySet<string> {
-  return new Set(
-    after.order.filter((node) => before.node(node.id) !== node).map((node) => node.id),
-  );
+  const changed = new Set<string>();
+  for (const node of after.order) if (before.node(node.id) !== node) changed.add(node.id);
+  for (const [name, tensor] of after.initializers)
+    if (before.initializer(name) !== tensor)
+      for (const reader of after.consumers(name)) changed.add(reader.id);
+  return changed;
 }
 
 type Typed = Pick<ReturnType<Situation['facts']['value']>, 'type' | 'shape'>;

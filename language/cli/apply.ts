@@ -1,0 +1,99 @@
+/** `whittle apply`: compresses a model by a recipe. */
+import path from 'node:path';
+import { applyRecipe } from '../recipe/apply';
+import { outputPath } from '../recipe/files';
+import { loadRecipe, modelOf } from '../recipe/load';
+import {
+  interruptSignal,
+  mebibytes,
+  millijoules,
+  milliseconds,
+  print,
+  progressBar,
+  readArguments,
+  readShapes,
+  SHAPE_OPTION,
+  thousands,
+  type Command,
+} from './command';
+import type { Report } from '../protocol';
+
+const apply: Command = async (argv) => {
+  const { values: options, positionals } = readArguments(argv, ['RECIPE'], {
+    ...SHAPE_OPTION,
+    model: { type: 'string' },
+    output: { type: 'string', short: 'o' },
+    report: { type: 'string' },
+    decisions: { type: 'string' },
+    replay: { type: 'string' },
+    force: { type: 'boolean', default: false },
+  });
+  const loaded = loadRecipe((positionals as [string])[0]);
+  const model = modelOf(loaded, options.model);
+  const output = path.resolve(options.output ?? outputPath(model, loaded.file));
+  const bar = progressBar(options.quiet || options.json);
+  const { content, report } = await applyRecipe(
+    {
+      recipe: loaded.recipe,
+      folder: loaded.folder,
+      recipeFile: path.resolve(loaded.file),
+      recipeText: loaded.text,
+      model,
+      output,
+      overwrite: options.force,
+      shapes: readShapes(options.shape),
+      decisionsOut: options.decisions,
+      replay: options.replay,
+      report: options.report && path.resolve(options.report),
+    },
+    {
+      signal: interruptSignal(),
+      onProgress: (phase, detail, fraction) => bar(`${phase}: ${detail}`, fraction),
+    },
+  );
+  const { steps, before, after, fidelity, measured } = content;
+  print(
+    options.json,
+    options.quiet,
+    { output, report, steps, before, after, fidelity, measured },
+    () => [
+      `wrote ${output}`,
+      ...steps.flatMap(({ pass, sites, skipped, seconds }) => [
+        `  ${pass}: ${sites} sites in ${seconds.toFixed(1)} s`,
+        ...skipped.map(({ node, reason }) => `    skipped ${node}: ${reason}`),
+      ]),
+      ...summary(content),
+      `report: ${report}`,
+    ],
+  );
+};
+export default apply;
+
+function summary({ before, after, fidelity, measured }: Report): string[] {
+  const lines = [
+    `  file      ${mebibytes(before.fileBytes)} → ${mebibytes(after.fileBytes)}`,
+    `  MACs      ${thousands(before.macs ?? 0)} → ${thousands(after.macs ?? 0)}`,
+  ];
+  after.targets.forEach((target, i) => {
+    const old = before.targets[i]!;
+    lines.push(
+      `  ${target.title}: ${milliseconds(old.latencyMs)} → ${milliseconds(target.latencyMs)}, ${millijoules(old.energyMj)} → ${millijoules(target.energyMj)} (modelled)`,
+    );
+  });
+  if (fidelity.unavailable) lines.push(`  not compared: ${fidelity.unavailable}`);
+  else lines.push(`  compared on ${fidelity.samples} samples of ${fidelity.data}`);
+  for (const { name, sqnrDb, maxAbs } of fidelity.outputs)
+    lines.push(
+      `    ${name}: ${sqnrDb === null ? (maxAbs === 0 ? 'equal' : 'no SQNR') : `SQNR ${sqnrDb.toFixed(1)} dB`}`,
+    );
+  if (fidelity.metric)
+    lines.push(
+      `  ${fidelity.metric.id}: ${fidelity.metric.before.toFixed(4)} → ${fidelity.metric.after.toFixed(4)}`,
+    );
+  if (measured.unavailable) lines.push(`  not timed: ${measured.unavailable}`);
+  else
+    lines.push(
+      `  measured  ${milliseconds(measured.beforeMs)} → ${milliseconds(measured.afterMs)}: ${measured.verdict} (${measured.conditions})`,
+    );
+  return lines;
+}

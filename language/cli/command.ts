@@ -1,0 +1,118 @@
+/** What the commands share: options, output, progress. */
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { WhittleError } from '../errors';
+import type { ShapeBindings } from '../graph/facts';
+
+export type Command = (argv: readonly string[]) => Promise<void>;
+
+/** The command was called in a way that it does not understand: exit code 2. */
+export class UsageError extends WhittleError {}
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+const COMMON = {
+  json: { type: 'boolean', default: false },
+  quiet: { type: 'boolean', default: false },
+} as const;
+
+export const SHAPE_OPTION = {
+  shape: { type: 'string', multiple: true, default: [] as string[] },
+} as const;
+
+/** @param names of the positional arguments, all of them required */
+export function readArguments<const O extends Options>(
+  argv: readonly string[],
+  names: readonly string[],
+  options: O,
+) {
+  const config = {
+    args: [...argv],
+    options: { ...COMMON, ...options },
+    allowPositionals: true,
+    strict: true,
+  } as const;
+  const { values, positionals } = parsed(() => parseArgs(config));
+  if (positionals.length < names.length)
+    throw new UsageError(`${names[positionals.length]!} is missing`);
+  if (positionals.length > names.length)
+    throw new UsageError(`unexpected argument ${positionals[names.length]!}`);
+  return { values, positionals };
+}
+
+function parsed<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new UsageError((error as Error).message.split('\n')[0]!.replace(/\. To specify.*$/, ''));
+  }
+}
+
+/** `--shape image=1,3,224,224` for an input, `--shape batch=8` for a symbol. */
+export function readShapes(given: readonly string[]): ShapeBindings {
+  const bindings: Record<string, number | number[]> = {};
+  for (const text of given) {
+    const at = text.lastIndexOf('=');
+    const sizes = text
+      .slice(at + 1)
+      .split(/[,x×]/)
+      .map(Number);
+    if (at < 1 || !sizes.every((size) => Number.isInteger(size) && size >= 0))
+      throw new UsageError(`--shape ${text}: NAME=SIZE or NAME=SIZE,SIZE,… is expected`);
+    bindings[text.slice(0, at)] = sizes.length === 1 && !text.endsWith(',') ? sizes[0]! : sizes;
+  }
+  return bindings;
+}
+
+/** One JSON document, or lines for people. */
+export function print(
+  json: boolean,
+  quiet: boolean,
+  document: unknown,
+  lines: () => readonly string[],
+): void {
+  if (json) process.stdout.write(`${JSON.stringify(document)}\n`);
+  else if (!quiet) process.stdout.write(`${lines().join('\n')}\n`);
+}
+
+/** A bar on stderr while there is a terminal to show it. */
+export function progressBar(quiet: boolean): (label: string, fraction: number) => void {
+  const { stderr } = process;
+  if (quiet || !stderr.isTTY) return () => undefined;
+  process.once('exit', () => stderr.write('\r\u001b[K'));
+  return (label, fraction) => {
+    const filled = Math.round(20 * Math.min(1, fraction));
+    const room = Math.max(10, (stderr.columns || 80) - 30);
+    stderr.write(
+      `\r\u001b[K${'█'.repeat(filled)}${'░'.repeat(20 - filled)} ${label.slice(0, room)}`,
+    );
+  };
+}
+
+/** Aborted by Ctrl-C, by a request to end, and when the terminal goes away. */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(name, () => controller.abort());
+  return controller.signal;
+}
+
+/** Columns of text, numbers to the right. */
+export function table(
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+): string[] {
+  const widths = rows[0]?.map((_, c) => Math.max(...rows.map((row) => row[c]?.length ?? 0))) ?? [];
+  return rows.map((row) =>
+    row
+      .map((cell, c) => (right.includes(c) ? cell.padStart(widths[c]!) : cell.padEnd(widths[c]!)))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+export const thousands = (value: number): string => Math.round(value).toLocaleString('en-US');
+export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
+export const milliseconds = (ms: number | null): string =>
+  ms === null ? 'unknown' : `${ms.toPrecision(4)} ms`;
+export const millijoules = (mj: number | null): string =>
+  mj === null ? 'no energy data' : `${mj.toPrecision(4)} mJ`;

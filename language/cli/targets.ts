@@ -1,0 +1,13 @@
+/** `whittle targets`: the devices that costs can be modelled for. */
+import { targetInfos } from '../recipe/bundled';
+import { print, readArguments, table, type Command } from './command';
+
+const targets: Command = (argv) => {
+  const { values: options } = readArguments(argv, [], {});
+  const infos = targetInfos();
+  print(options.json, options.quiet, { targets: infos }, () =>
+    table(infos.map(({ id, title, basis }) => [id, title, basis])),
+  );
+  return Promise.resolve();
+};
+export default targets;

@@ -1,0 +1,251 @@
+/**
+ * Which nodes a target runs as one kernel. What it fuses is data of its profile: operators that a convolution or product
+ * takes along (batch normalisation, bias, activation), and the quantised form, in which DequantizeLinear inputs and a
+ * QuantizeLinear output belong to an integer kernel. Only values that nobody else reads disappear into a kernel.
+ */
+import { fixedShape } from '../graph/facts';
+import type { Graph, Node } from '../graph/graph';
+import type { ElementType } from '../onnx/schema';
+import { valueBytes } from './constants';
+import { isCode, sum } from './measure';
+import type { Workload, WorkloadKind } from './workload';
+import type { Workloads } from './workloads';
+
+/** Beside operators: the addition of a constant, and x · gate(x) however it is written. */
+export const FUSED_FORMS = ['bias', 'SiLU', 'HardSwish'] as const;
+
+export interface FusionRules {
+  /** What a convolution or a product takes along: names of operators or FUSED_FORMS. */
+  readonly afterProducts: readonly string[];
+  /** What other arithmetic takes along: an addition, a normalisation, a pooling. */
+  readonly afterOthers: readonly string[];
+  /** Kinds of layers that have an integer kernel. */
+  readonly integer: readonly WorkloadKind[];
+}
+
+export interface Kernel {
+  /** The layer that carries the cost. */
+  readonly main: Node;
+  readonly absorbed: readonly Node[];
+  /** What the kernel does as a whole: its own traffic, not that between its nodes. */
+  readonly workload: Workload;
+}
+
+/** Groups the nodes that `only` picks, in graph order of their main nodes; every node is in exactly one kernel. */
+export function kernels(
+  graph: Graph,
+  workloads: Workloads,
+  rules: FusionRules,
+  only: (node: Node) => boolean = () => true,
+): Kernel[] {
+  return new Grouping(graph, workloads, rules, only).kernels();
+}
+
+const PRODUCTS: readonly WorkloadKind[] = ['conv', 'matmul'];
+const OTHERS: readonly WorkloadKind[] = ['elementwise', 'normalisation', 'pooling', 'reduction'];
+
+class Grouping {
+  readonly #outputs: ReadonlySet<string>;
+  /** Node ids, by the main node of the kernel that took them. */
+  readonly #absorbedBy = new Map<string, Node[]>();
+  readonly #taken = new Set<string>();
+  readonly #integer = new Set<string>();
+
+  constructor(
+    private readonly graph: Graph,
+    private readonly workloads: Workloads,
+    private readonly rules: FusionRules,
+    private readonly only: (node: Node) => boolean,
+  ) {
+    this.#outputs = new Set(graph.outputs.map((output) => output.name));
+  }
+
+  kernels(): Kernel[] {
+    const nodes = this.graph.order.filter((node) => this.only(node));
+    for (const node of nodes) if (!this.#taken.has(node.id)) this.#group(node);
+    for (const node of nodes) this.#absorbDequantize(node);
+    return nodes.filter((node) => !this.#taken.has(node.id)).map((node) => this.#kernel(node));
+  }
+
+  #group(main: Node): void {
+    const { kind } = this.workloads.of(main.id);
+    const chain = this.#epilogue(main, this.#takenAfter(kind));
+    const last = chain.at(-1) ?? main;
+    const runsOnCodes = kind === 'free' || this.rules.integer.includes(kind);
+    const isInteger = runsOnCodes && this.#readsCodes(main);
+    const requantize = isInteger ? this.#onlyReader(last.outputs[0], 'QuantizeLinear') : undefined;
+    // Arithmetic without multipliers is done on codes only if codes come out again.
+    if (isInteger && (requantize ?? PRODUCTS.includes(kind))) this.#integer.add(main.id);
+    this.#absorb(main, requantize ? [...chain, requantize] : chain);
+  }
+
+  #absorb(main: Node, nodes: readonly Node[]): void {
+    if (nodes.length === 0) return;
+    this.#absorbedBy.set(main.id, [...(this.#absorbedBy.get(main.id) ?? []), ...nodes]);
+    for (const node of nodes) this.#taken.add(node.id);
+  }
+
+  // ---- what follows
+
+  #takenAfter(kind: WorkloadKind): readonly string[] {
+    if (PRODUCTS.includes(kind)) return this.rules.afterProducts;
+    return OTHERS.includes(kind) ? this.rules.afterOthers : [];
+  }
+
+  #epilogue(main: Node, forms: readonly string[]): Node[] {
+    if (forms.length === 0) return [];
+    const chain: Node[] = [];
+    for (let value = main.outputs[0]; value;) {
+      const gated = this.#gate(value, forms);
+      if (gated) return [...chain, ...gated];
+      const next = this.#onlyReader(value);
+      if (!next || !this.#takesAlong(next, forms)) return chain;
+      chain.push(next);
+      if (!CONTINUING.has(next.op)) return chain;
+      value = next.outputs[0];
+    }
+    return chain;
+  }
+
+  #takesAlong(node: Node, forms: readonly string[]): boolean {
+    if (node.domain !== '' || node.outputs.length !== 1) return false;
+    const others = node.inputs.filter((name) => name && this.workloads.isConstant(name));
+    if (node.op === 'Add')
+      return forms.includes('bias') && others.some((name) => this.#isVector(name));
+    return others.length === node.inputs.filter(Boolean).length - 1 && forms.includes(node.op);
+  }
+
+  /** One number per channel, or one for all: at most one axis is not 1. */
+  #isVector(value: string): boolean {
+    const shape = fixedShape(this.workloads.facts.value(value).shape);
+    return shape !== undefined && shape.filter((size) => size !== 1).length <= 1;
+  }
+
+  /** x · gate(x): the gate's nodes and the product, and the division by a constant that may follow. */
+  #gate(value: string, forms: readonly string[]): Node[] | undefined {
+    const readers = this.graph.consumers(value);
+    const product = readers.find(({ op }) => op === 'Mul');
+    const start = readers.find((node) => node !== product);
+    if (readers.length !== 2 || !product || !start || this.#outputs.has(value)) return undefined;
+    const gate = [start];
+    for (let next = this.#onlyReader(start.outputs[0]); next !== product;) {
+      if (!next || gate.length === 3) return undefined;
+      gate.push(next);
+      next = this.#onlyReader(next.outputs[0]);
+    }
+    const form = GATES.get(gate.map(({ op }) => op).join(' '));
+    if (!form || !forms.includes(form.name)) return undefined;
+    const steady = gate.every((node) => this.#isUnary(node));
+    const nodes = [...gate, product];
+    if (!steady || !nodes.every((node) => this.#isFree(node))) return undefined;
+    const scale = form.scaled ? this.#onlyReader(product.outputs[0]) : undefined;
+    const isScale = scale && /^(Div|Mul)$/.test(scale.op) && this.#isUnary(scale);
+    return isScale ? [...nodes, scale] : nodes;
+  }
+
+  /** One activation, the rest constants. */
+  #isUnary(node: Node): boolean {
+    const given = node.inputs.filter(Boolean);
+    return given.filter((name) => !this.workloads.isConstant(name)).length === 1;
+  }
+
+  #isFree(node: Node): boolean {
+    return this.only(node) && !this.#taken.has(node.id);
+  }
+
+  /** The one node that reads a value, when nothing else needs it. */
+  #onlyReader(value: string | undefined, op?: string): Node | undefined {
+    if (!value || this.#outputs.has(value)) return undefined;
+    const readers = this.graph.consumers(value);
+    const reader = readers[0];
+    if (readers.length !== 1 || !reader || !this.#isFree(reader)) return undefined;
+    return op === undefined || reader.op === op ? reader : undefined;
+  }
+
+  // ---- the quantised form
+
+  /** Whether every activation that a node computes with comes from a DequantizeLinear of codes. */
+  #readsCodes(node: Node): boolean {
+    const { inputType } = this.workloads.of(node.id);
+    const isProduct = this.workloads.of(node.id).matmul ?? this.workloads.of(node.id).conv;
+    if (isProduct) return inputType !== undefined && isCode(inputType);
+    const activations = node.inputs.filter((name) => name && !this.workloads.isConstant(name));
+    return (
+      activations.length > 0 &&
+      activations.every((name) => this.workloads.codes(name) !== undefined)
+    );
+  }
+
+  /** A DequantizeLinear vanishes when integer kernels are all that read it; the first of them takes it. */
+  #absorbDequantize(node: Node): void {
+    if (node.op !== 'DequantizeLinear' || this.#taken.has(node.id)) return;
+    const value = node.outputs[0];
+    if (!value || this.#outputs.has(value) || this.workloads.isConstant(value)) return;
+    const readers = this.graph.consumers(value);
+    const first = readers[0];
+    if (first && readers.every(({ id }) => this.#integer.has(id))) this.#absorb(first, [node]);
+  }
+
+  // ---- the kernel as a whole
+
+  #kernel(main: Node): Kernel {
+    const own = this.workloads.of(main.id);
+    const absorbed = this.#absorbedBy.get(main.id) ?? [];
+    const isInteger = this.#integer.has(main.id);
+    if (own.kind === 'free' || (absorbed.length === 0 && !isInteger))
+      return { main, absorbed, workload: own };
+    const after = absorbed.filter((node) => node.op !== 'DequantizeLinear');
+    const last = after.at(-1);
+    const all = [own, ...absorbed.map((node) => this.workloads.of(node.id))];
+    const codes = isInteger ? this.#codeInput(main) : undefined;
+    const conversions = (node: Node) => this.workloads.of(node.id).kind === 'conversion';
+    const working = [
+      own,
+      ...after.filter((n) => !conversions(n)).map((n) => this.workloads.of(n.id)),
+    ];
+    return {
+      main,
+      absorbed,
+      workload: {
+        ...own,
+        ops: sum(working.map(({ ops }) => ops)),
+        parameters: all.reduce((total, w) => total + w.parameters, 0),
+        weightBytes: all.reduce((total, w) => total + w.weightBytes, 0),
+        weightReadBytes: all.reduce((total, w) => total + w.weightReadBytes, 0),
+        ...(codes && { inputBytes: codes.bytes, inputType: codes.type }),
+        ...(last && {
+          outputBytes: this.#bytes(last.outputs[0] ?? ''),
+          outputType: this.workloads.of(last.id).outputType,
+        }),
+      },
+    };
+  }
+
+  /** What an integer kernel reads in place of the dequantised activations. */
+  #codeInput(main: Node): { type: ElementType; bytes: number } | undefined {
+    const { inputBytes } = this.workloads.of(main.id);
+    const value = main.inputs.find((name) => name && this.workloads.codes(name) !== undefined);
+    const codes = value && this.workloads.codes(value);
+    if (!value || !codes) return undefined;
+    const { type } = this.workloads.facts.value(codes);
+    const [read, dequantised] = [this.#bytes(codes), this.#bytes(value)];
+    if (type.kind !== 'tensor' || inputBytes === null || !read || !dequantised) return undefined;
+    return { type: type.elementType, bytes: Math.ceil((inputBytes * read) / dequantised) };
+  }
+
+  #bytes(value: string): number | null {
+    return valueBytes(this.workloads.facts.value(value)) ?? null;
+  }
+}
+
+/** After these a kernel may go on; an activation ends it. */
+const CONTINUING = new Set(['BatchNormalization', 'Add']);
+
+/** Gates by the operators between x and the product; a hard gate may leave its division for later. */
+const GATES = new Map([
+  ['Sigmoid', { name: 'SiLU', scaled: false }],
+  ['HardSigmoid', { name: 'HardSwish', scaled: false }],
+  ['Add Clip', { name: 'HardSwish', scaled: true }],
+  ['Add Clip Div', { name: 'HardSwish', scaled: false }],
+  ['Add Clip Mul', { name: 'HardSwish', scaled: false }],
+]);

@@ -1,0 +1,270 @@
+/**
+ * The schema of a target profile (`NAME.target.yaml`): what a device is, in numbers with their units, where the numbers
+ * come from, and how far they can be trusted.
+ */
+import { z } from 'zod';
+
+const positive = (description: string) => z.number().positive().meta({ description });
+const atLeastZero = (description: string) => z.number().min(0).meta({ description });
+const count = (description: string) => z.number().int().positive().meta({ description });
+const share = (description: string) => z.number().min(0).meta({ description });
+const names = (description: string) => z.array(z.string()).meta({ description });
+
+const heldOutError = z
+  .strictObject({
+    of: z.string().meta({ description: 'Which rows were predicted' }),
+    rows: count('How many'),
+    meanError: share('Mean of |predicted/measured − 1|, 0.05 is 5 %'),
+    medianError: share('Median of the same'),
+    lowError: z.number().meta({ description: 'Tenth percentile of predicted/measured − 1' }),
+    highError: z.number().meta({ description: 'Ninetieth percentile of predicted/measured − 1' }),
+    rankCorrelation: z.number().min(-1).max(1).meta({ description: 'Spearman’s' }),
+  })
+  .meta({ description: 'Error on networks that the constants were fitted without' });
+
+const basis = z
+  .discriminatedUnion('status', [
+    z.strictObject({
+      status: z.literal('calibrated'),
+      on: z.string().meta({ description: 'What the constants were fitted on' }),
+      errors: z.array(heldOutError).min(1),
+      limits: z.string().meta({ description: 'What the measurements do not cover' }),
+    }),
+    z.strictObject({
+      status: z.literal('analytical'),
+      note: z.string().meta({ description: 'What was checked, and what was not' }),
+    }),
+  ])
+  .meta({ description: 'What the numbers rest on' });
+
+const WORKLOAD_KINDS = [
+  'conv',
+  'matmul',
+  'attention',
+  'recurrent',
+  'elementwise',
+  'normalisation',
+  'softmax',
+  'pooling',
+  'reduction',
+  'resize',
+  'movement',
+  'conversion',
+] as const;
+
+const fusion = z
+  .strictObject({
+    afterProducts: names(
+      'What a convolution or product takes along: operators, or bias, SiLU, HardSwish',
+    ),
+    afterOthers: names('What additions, normalisations and pooling take along'),
+    integer: z
+      .array(z.enum(WORKLOAD_KINDS))
+      .meta({ description: 'Kinds of layers that run on quantised codes' }),
+  })
+  .meta({ description: 'What runs as one kernel' });
+
+const link = z
+  .strictObject({
+    gbPerS: positive('GB/s to and from another target'),
+    fixedUs: atLeastZero('µs for each value that is moved'),
+  })
+  .meta({ description: 'How values reach other targets' });
+
+const common = {
+  title: z.string().min(1),
+  summary: z.string().optional(),
+  basis,
+  sources: z.array(z.string()).min(1).meta({ description: 'Where the constants are from' }),
+  runsAt: z
+    .enum(['int8', 'fp16'])
+    .optional()
+    .meta({ description: 'The only precision of the hardware, whatever the model holds' }),
+  fusion,
+  link,
+};
+
+const rates = z
+  .strictObject({
+    pointwiseGmacPerS: positive('1×1 convolutions and products of matrices, GMAC/s'),
+    spatialGmacPerS: positive('Other convolutions, GMAC/s'),
+    depthwiseGmacPerS: positive('Depthwise and narrow grouped convolutions, GMAC/s'),
+    weightGbPerS: positive('Reading weights, GB/s: what bounds a product with one row'),
+    activationGbPerS: positive('Reading and writing activations outside products, GB/s'),
+    gopPerS: positive('Arithmetic outside products, Gop/s'),
+    perKernelUs: atLeastZero('µs to start a kernel'),
+  })
+  .meta({ description: 'Rates that kernels achieve' });
+
+export const mobileProfile = z
+  .strictObject({
+    kind: z.literal('mobile'),
+    ...common,
+    precisions: z
+      .strictObject({ fp32: rates, fp16: rates.optional(), int8: rates.optional() })
+      .meta({ description: 'By precision; one that is not given runs as fp32' }),
+  })
+  .meta({ title: 'Mobile processor' });
+
+export const fpgaProfile = z
+  .strictObject({
+    kind: z.literal('fpga'),
+    ...common,
+    clockMhz: positive('MHz'),
+    overlay: z.strictObject({
+      pixels: count('Output pixels at once'),
+      inputChannels: count('Input channels at once'),
+      outputChannels: count('Output channels at once'),
+      depthwisePixels: count('Output pixels at once of a depthwise convolution'),
+      cores: count('Cores on the device; one model runs on one'),
+      elementsPerCycle: positive('Elements per cycle of an addition or a global pooling'),
+      poolingTapsPerCycle: positive('Window elements per cycle of a pooling'),
+      perLayerCycles: atLeastZero('Cycles to start a layer'),
+      activationBytesPerCycle: positive('Bytes of activations per cycle'),
+      weightBytesPerCycle: positive('Bytes of weights per cycle'),
+      operators: names('What it runs; products only with constant weights'),
+      free: names('What costs nothing, because layers write where it is needed'),
+    }),
+    host: z
+      .strictObject({
+        gmacPerS: positive('GMAC/s'),
+        gopPerS: positive('Other arithmetic, Gop/s'),
+        gbPerS: positive('GB/s'),
+        perCallUs: atLeastZero('µs to leave the overlay and come back'),
+      })
+      .meta({ description: 'The processor that runs what the overlay cannot' }),
+    resourcesPerCore: z.strictObject({
+      dsp: count('DSP slices'),
+      lut: count('Look-up tables'),
+      bram: count('Block RAM of 36 Kib'),
+    }),
+    budget: z.strictObject({
+      dsp: count('DSP slices of the device'),
+      lut: count('Look-up tables of the device'),
+      bram: count('Block RAM of 36 Kib of the device'),
+    }),
+  })
+  .meta({ title: 'FPGA overlay' });
+
+export const asicProfile = z
+  .strictObject({
+    kind: z.literal('asic'),
+    ...common,
+    array: z.strictObject({
+      rows: count('Processing elements in a column'),
+      columns: count('Processing elements in a row'),
+      dataflow: z
+        .enum(['os', 'ws', 'is'])
+        .meta({ description: 'What stays in place: outputs, weights or inputs' }),
+      clockMhz: positive('MHz'),
+    }),
+    sramKib: z.strictObject({
+      ifmap: positive('KiB for inputs, half of it filling while the other half is read'),
+      filter: positive('KiB for weights, likewise'),
+      ofmap: positive('KiB for outputs'),
+    }),
+    dramGbPerS: positive('GB/s'),
+    vectorOpsPerCycle: positive('Arithmetic outside products per cycle'),
+    energyPj: z.strictObject({
+      integerMultiply: atLeastZero('pJ to multiply two bytes; scales with the product of the bits'),
+      integerAdd: atLeastZero('pJ to add into a 32-bit accumulator'),
+      fp16Mac: atLeastZero('pJ'),
+      fp32Mac: atLeastZero('pJ'),
+      op: atLeastZero('pJ for other arithmetic'),
+      sramPerByte: z
+        .array(z.strictObject({ kib: positive('Size, KiB'), pj: atLeastZero('pJ per byte') }))
+        .min(1)
+        .meta({ description: 'Memory accesses by size; between sizes on a line in logarithms' }),
+      dramPerByte: atLeastZero('pJ'),
+    }),
+    leakageMw: atLeastZero('mW while a layer runs'),
+    zeroGating: z
+      .boolean()
+      .meta({ description: 'A multiplication by a zero weight costs no energy (and its cycle)' }),
+  })
+  .meta({ title: 'Systolic array' });
+
+export const reramProfile = z
+  .strictObject({
+    kind: z.literal('reram'),
+    ...common,
+    floatBits: count('Fixed-point bits that floating-point weights and inputs are turned into'),
+    crossbar: z.strictObject({
+      rows: count('Word lines'),
+      columns: count('Bit lines'),
+      cellBits: count('Bits per cell'),
+      polarity: z.enum(['offset', 'differential']).meta({
+        description: 'Signed weights by an offset and one more column, or by two crossbars',
+      }),
+      slices: z.enum(['side by side', 'apart']).meta({
+        description: 'Where the cells of one weight lie: in one crossbar or in one each',
+      }),
+      wholeKernels: z
+        .boolean()
+        .meta({ description: 'A crossbar takes whole kernels: as many input channels as fit' }),
+    }),
+    analog: z.strictObject({
+      dacBits: count('Input bits per read'),
+      dacs: count('Rows driven at once'),
+      dacNs: atLeastZero('ns'),
+      readNs: atLeastZero('ns'),
+      adcs: count('Columns converted at once'),
+      adcNs: positive('ns per conversion'),
+      pipelined: z
+        .boolean()
+        .meta({ description: 'Driving, reading and converting overlap, else they add up' }),
+    }),
+    pipelineStages: atLeastZero('Reads from the first input to the first output of a layer'),
+    stepsPerLayer: count(
+      'Weights are copied until no layer takes more steps than this for its output positions',
+    ).optional(),
+    tile: z.strictObject({
+      crossbars: count('Crossbars'),
+      bufferGbPerS: positive('GB/s of the tile’s buffer'),
+      linkGbPerS: positive('GB/s to other tiles'),
+    }),
+    tiles: count('Tiles of a chip'),
+    digital: z.strictObject({
+      gmacPerS: positive('Products of two activations, GMAC/s'),
+      gopPerS: positive('Other arithmetic, Gop/s'),
+    }),
+    energyPj: z.strictObject({
+      adc: atLeastZero('pJ per conversion'),
+      dacRow: atLeastZero('pJ per row and read'),
+      shiftAdd: atLeastZero('pJ per conversion'),
+      crossbarRead: atLeastZero('pJ to read a full crossbar'),
+      bufferPerBit: atLeastZero('pJ'),
+      linkPerBit: atLeastZero('pJ'),
+      op: atLeastZero('pJ for digital arithmetic'),
+    }),
+  })
+  .meta({ title: 'ReRAM crossbars' });
+
+export const targetProfile = z.discriminatedUnion('kind', [
+  mobileProfile,
+  fpgaProfile,
+  asicProfile,
+  reramProfile,
+]);
+
+export type MobileProfile = z.infer<typeof mobileProfile> & Identified;
+export type FpgaProfile = z.infer<typeof fpgaProfile> & Identified;
+export type AsicProfile = z.infer<typeof asicProfile> & Identified;
+export type ReramProfile = z.infer<typeof reramProfile> & Identified;
+export type TargetProfile = MobileProfile | FpgaProfile | AsicProfile | ReramProfile;
+
+interface Identified {
+  /** `kind.name` of a bundled profile, the path of another. */
+  readonly id: string;
+}
+
+/** In a few words for people: where the numbers come from and how far they can be trusted. */
+export function describeBasis({ basis }: TargetProfile): string {
+  if (basis.status === 'analytical') return `analytical, not validated: ${basis.note}`;
+  const percent = (error: number) => `${(100 * error).toFixed(1)} %`;
+  const errors = basis.errors.map(
+    ({ of, rows, meanError, medianError }) =>
+      `${of} within ${percent(meanError)} on average, ${percent(medianError)} in the median (${rows} rows)`,
+  );
+  return `calibrated on ${basis.on}; held out: ${errors.join('; ')}. ${basis.limits}`;
+}

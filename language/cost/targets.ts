@@ -1,0 +1,157 @@
+/** Target profiles on disk: reading, `extends`, and errors that name file, line and field. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
+import { describeError, didYouMean, WhittleError } from '../errors';
+import { targetProfile, type TargetProfile } from './profile';
+
+const SUFFIX = '.target.yaml';
+
+/** Every profile of a folder, by id. */
+export function loadTargets(folder: string): TargetProfile[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(SUFFIX))
+    .sort()
+    .map((name) => readProfile(path.join(folder, name), folder));
+}
+
+/**
+ * The profile of an id of the bundled folder, or of a path; relative paths start at `base`.
+ * @throws WhittleError for an unknown id or a profile that is not valid
+ */
+export function resolveTarget(
+  idOrPath: string,
+  bundled: string,
+  base: string = process.cwd(),
+): TargetProfile {
+  return readProfile(locate(idOrPath, bundled, base), bundled);
+}
+
+function locate(idOrPath: string, bundled: string, base: string): string {
+  const isPath = /[\\/]/.test(idOrPath) || /\.ya?ml$/.test(idOrPath);
+  const file = isPath ? path.resolve(base, idOrPath) : path.join(bundled, idOrPath + SUFFIX);
+  if (existsSync(file)) return file;
+  if (isPath) throw new WhittleError(`there is no target profile ${idOrPath}`);
+  const known = readdirSync(bundled)
+    .filter((name) => name.endsWith(SUFFIX))
+    .map((name) => name.slice(0, -SUFFIX.length));
+  const hint = didYouMean(idOrPath, known) || `There are ${known.join(', ')}`;
+  throw new WhittleError(`there is no target ${idOrPath}`, { hint });
+}
+
+// ---- reading, kept by the state of the files
+
+interface Read {
+  /** Of the profile and of those that it extends: when they were written. */
+  readonly stamps: ReadonlyMap<string, string>;
+  readonly profile: TargetProfile;
+}
+const profiles = new Map<string, Read>();
+
+function readProfile(file: string, bundled: string): TargetProfile {
+  const known = profiles.get(file);
+  if (known && [...known.stamps].every(([from, stamp]) => stampOf(from) === stamp))
+    return known.profile;
+  const layers = readLayers(file, bundled);
+  const profile = validate(file, layers, idOf(file, bundled));
+  profiles.set(file, {
+    stamps: new Map(layers.map((layer) => [layer.file, stampOf(layer.file)])),
+    profile,
+  });
+  return profile;
+}
+
+function stampOf(file: string): string {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat ? `${stat.mtimeMs} ${stat.size}` : 'absent';
+}
+
+/** The name of a bundled profile, the path of any other. */
+const idOf = (file: string, bundled: string): string =>
+  path.dirname(file) === path.resolve(bundled) ? path.basename(file, SUFFIX) : file;
+
+/** A file of a profile, and what it says. */
+interface Source {
+  readonly file: string;
+  readonly document: Document;
+  readonly lines: LineCounter;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** The profile itself first, then what it extends. */
+function readLayers(file: string, bundled: string): Source[] {
+  const layers: Source[] = [];
+  for (let next: string | undefined = file; next !== undefined;) {
+    const current: string = next;
+    if (layers.some((layer) => layer.file === current))
+      throw new WhittleError(`${file} extends itself`, { where: current });
+    const layer = readLayer(current);
+    layers.push(layer);
+    const base = layer.values.extends;
+    if (base !== undefined && typeof base !== 'string')
+      throw invalid(layer, ['extends'], 'the name or the path of a profile is expected');
+    next = base === undefined ? undefined : locate(base, bundled, path.dirname(current));
+  }
+  return layers;
+}
+
+function readLayer(file: string): Source {
+  const lines = new LineCounter();
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new WhittleError(`the target profile cannot be read: ${describeError(error)}`);
+  }
+  const document = parseDocument(text, { lineCounter: lines });
+  const source = { file, document, lines, values: {} };
+  const [problem] = document.errors;
+  if (problem) {
+    const { line } = lines.linePos(problem.pos[0]);
+    throw new WhittleError(problem.message.split('\n')[0]!, { where: `${file}:${line}` });
+  }
+  if (!isMap(document.contents)) throw invalid(source, [], 'a profile is a list of fields');
+  return { ...source, values: document.toJS({ maxAliasCount: 100 }) as Source['values'] };
+}
+
+function validate(file: string, layers: readonly Source[], id: string): TargetProfile {
+  const { extends: _, ...values } = layers
+    .map((layer) => layer.values)
+    .reduceRight<Record<string, unknown>>(merged, {});
+  const result = targetProfile.safeParse(values);
+  if (result.success) return { ...result.data, id };
+  const [issue] = result.error.issues;
+  const at = issue?.path.map(String) ?? [];
+  const source = layers.find(({ document }) => document.hasIn(at)) ?? layers[0]!;
+  throw invalid(source.document.hasIn(at) ? source : { ...layers[0]!, file }, at, issue!.message);
+}
+
+/** Fields of the second over those of the first; lists are replaced, not joined. */
+function merged(
+  base: Readonly<Record<string, unknown>>,
+  over: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const out = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const before = out[key];
+    out[key] = isRecord(before) && isRecord(value) ? merged(before, value) : value;
+  }
+  return out;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** An error at a field, or at what is nearest around it in the file. */
+function invalid(source: Source, field: readonly string[], message: string): WhittleError {
+  let { line } = { line: 1 };
+  for (let depth = field.length; depth > 0; depth--) {
+    const node = source.document.getIn(field.slice(0, depth), true);
+    const range = (node as { range?: [number, number, number] } | undefined)?.range;
+    if (!range) continue;
+    line = source.lines.linePos(range[0]).line;
+    break;
+  }
+  const name = field.length > 0 ? `${field.join('.')}: ` : '';
+  return new WhittleError(`${name}${message}`, { where: `${source.file}:${line}` });
+}

@@ -1,0 +1,73 @@
+/** One array of a data set, or the part of it that the description names, sample by sample. */
+import { WhittleError } from '../errors';
+import { isFloat } from '../onnx/schema';
+import { elementCount, type Numbers } from '../onnx/tensor';
+import type { ColumnDescription } from './description';
+import type { StoredArray } from './npy';
+import type { ArrayFile } from './sources';
+
+export interface Column {
+  readonly array: StoredArray;
+  /** Sizes for one sample. */
+  readonly dims: readonly number[];
+  /** @throws WhittleError naming file, array and sample where an element is not a number */
+  row(sample: number): Numbers;
+}
+
+/** Several samples of a column. */
+export interface Labels {
+  /** Samples first. */
+  readonly dims: readonly number[];
+  readonly values: Float64Array;
+}
+
+export function openColumn(file: ArrayFile, description: ColumnDescription): Column {
+  const array = file.array(description.array);
+  const [, ...rowDims] = array.dims;
+  const part = sliceOf(array, rowDims[0], description.slice);
+  const dims = part ? [part.to - part.from, ...rowDims.slice(1)] : rowDims;
+  const inner = elementCount(rowDims.slice(1));
+  return {
+    array,
+    dims,
+    row(sample) {
+      const row = array.row(sample);
+      const values = part ? row.subarray(part.from * inner, part.to * inner) : row;
+      if (isFloat(array.elementType)) refuseNaN(values, array, sample);
+      return values;
+    },
+  };
+}
+
+export function readLabels(column: Column, samples: readonly number[]): Labels {
+  const size = elementCount(column.dims);
+  const values = new Float64Array(samples.length * size);
+  samples.forEach((sample, i) => values.set(column.row(sample), i * size));
+  return { dims: [samples.length, ...column.dims], values };
+}
+
+/** How messages call a sample of an array. */
+export const placeOf = (array: StoredArray, sample: number): string =>
+  `array ${array.name}, sample ${sample} in ${array.file}`;
+
+function sliceOf(
+  array: StoredArray,
+  size: number | undefined,
+  slice: ColumnDescription['slice'],
+): { from: number; to: number } | undefined {
+  if (!slice) return undefined;
+  const where = `array ${array.name} in ${array.file}`;
+  if (size === undefined)
+    throw new WhittleError('an array with one number per sample has no axis to slice', { where });
+  const at = (index: number) => Math.min(size, Math.max(0, index < 0 ? index + size : index));
+  const from = at(slice[0]);
+  const to = at(slice[1] ?? size);
+  if (from < to) return { from, to };
+  throw new WhittleError(`slice [${slice.join(', ')}] of an axis of ${size} is empty`, { where });
+}
+
+function refuseNaN(values: Numbers, array: StoredArray, sample: number): void {
+  for (let i = 0; i < values.length; i++)
+    if (Number.isNaN(values[i]))
+      throw new WhittleError('an element is not a number (NaN)', { where: placeOf(array, sample) });
+}

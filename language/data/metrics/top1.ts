@@ -1,0 +1,32 @@
+import { WhittleError } from '../../errors';
+import { bestClass, choicesOf, classAt } from './logits';
+import { answerAndTarget, chooseOutput, oneOutput, type Metric } from './metric';
+import type { z } from 'zod';
+
+export const top1: Metric<z.infer<typeof oneOutput>> = {
+  id: 'top1',
+  title: 'Top-1 accuracy',
+  definition: 'Share of samples whose class with the highest score is the target.',
+  higherIsBetter: true,
+  parameters: oneOutput,
+  outputs: chooseOutput,
+  start() {
+    let right = 0;
+    let seen = 0;
+    return {
+      add(batch) {
+        const { answer, target } = answerAndTarget(batch);
+        const choices = choicesOf(answer, target);
+        for (let i = 0; i < choices.positions; i++) {
+          const truth = classAt(target, i, choices.classes, batch.samples);
+          if (bestClass(choices, i) === truth) right++;
+          seen++;
+        }
+      },
+      score() {
+        if (seen === 0) throw new WhittleError('there are no samples to judge');
+        return { value: right / seen, more: {} };
+      },
+    };
+  },
+};

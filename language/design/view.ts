@@ -1,0 +1,102 @@
+/** The picture that the designer draws: the visible part of a model before and after its recipe, laid out. */
+import { layersOf } from '../graph/blocks';
+import { nestedLayout, type Box } from '../graph/layout/nested';
+import type { GraphView, ViewNode } from '../protocol';
+import { cardOf, type Card, type TargetTitle } from './cards';
+import { comfortable, fold, membersOf, type Shown } from './fold';
+import { linesOf, visibleParts } from './lines';
+import type { Looking, Side } from './looks';
+import { sceneOf, type Scene } from './scene';
+import { CARD_SIZES, MARGIN, OPEN_FRAME } from './sizes';
+import { gather, terminalCard, type Gathered } from './terminals';
+
+export type { Side } from './looks';
+export type { LayerNumbers } from './costs';
+
+export interface ViewRequest extends Looking {
+  /** Ids of open blocks and stacks. */
+  readonly open: ReadonlySet<string>;
+  /** How targets are called on cards; their ids by default. */
+  readonly targetTitle?: TargetTitle;
+}
+
+/** More inputs or outputs than this stand by the layers that they belong to, instead of in one row. */
+const MOST_IN_A_ROW = 6;
+
+export function graphView(request: ViewRequest): GraphView {
+  const scene = sceneOf(request);
+  const shown = openedParts(scene, request.open);
+  const visible = visibleParts(shown);
+  const terminals = gather(scene.merged.terminals, scene.merged.flowing, visible);
+  for (const { id, members } of terminals) for (const member of members) visible.set(member.id, id);
+  const lines = linesOf(visible, scene);
+  const boxes = [
+    ...terminalBoxes(terminals.filter(({ kind }) => kind === 'input')),
+    ...shown.map(boxOf),
+    ...terminalBoxes(terminals.filter(({ kind }) => kind === 'output')),
+  ];
+  const layout = nestedLayout(boxes, lines, OPEN_FRAME);
+  const shift = (at: number) => Math.round(at) + MARGIN;
+  const place = (card: Card): ViewNode => {
+    const { x, y, width, height } = layout.boxes.get(card.id)!;
+    return {
+      ...card,
+      x: shift(x),
+      y: shift(y),
+      width: Math.round(width),
+      height: Math.round(height),
+    };
+  };
+  const title = request.targetTitle ?? ((target: string) => target);
+  return {
+    nodes: [
+      ...terminals.map((terminal) => place(terminalCard(terminal, scene))),
+      ...withInner(shown).map((part) => place(cardOf(part, scene, title))),
+    ],
+    edges: lines.map((line, i) => ({
+      ...line,
+      route: layout.routes[i]!.map(({ x, y }) => ({ x: shift(x), y: shift(y) })),
+    })),
+    width: Math.round(layout.width) + 2 * MARGIN,
+    height: Math.round(layout.height) + 2 * MARGIN,
+  };
+}
+
+/** The blocks to open when nobody has chosen yet. */
+export function defaultOpen(model: Side): Set<string> {
+  const scene = sceneOf({ before: model, after: model, families: new Map() });
+  return comfortable(scene.tree, scene.structures, model.graph);
+}
+
+/** By the id of each visible part: the nodes of the original model that are drawn in it. */
+export function layersShown(request: ViewRequest): ReadonlyMap<string, readonly string[]> {
+  const scene = sceneOf(request);
+  return new Map(
+    withInner(openedParts(scene, request.open)).map(({ id, part }) => [
+      id,
+      membersOf(part)
+        .flatMap(layersOf)
+        .flatMap(({ node }) => scene.merged.layers.get(node.id)?.before?.id ?? []),
+    ]),
+  );
+}
+
+const openedParts = (scene: Scene, open: ReadonlySet<string>): readonly Shown[] =>
+  fold(scene.tree, scene.structures, open, scene.before.graph);
+
+/** Frames before what they hold. */
+const withInner = (shown: readonly Shown[]): Shown[] =>
+  shown.flatMap((part) => [part, ...withInner(part.inside ?? [])]);
+
+function boxOf({ id, part, inside }: Shown): Box {
+  const size = CARD_SIZES[part.kind];
+  return inside ? { id, ...size, inside: inside.map(boxOf) } : { id, ...size };
+}
+
+function terminalBoxes(terminals: readonly Gathered[]): Box[] {
+  const inRow = terminals.length <= MOST_IN_A_ROW;
+  return terminals.map(({ id, kind }) => {
+    const pin = kind === 'input' ? 'top' : 'bottom';
+    return { id, ...CARD_SIZES[kind], ...(inRow && { pin }) };
+  });
+}

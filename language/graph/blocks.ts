@@ -1,0 +1,211 @@
+/** The tree of scopes of a graph: the model's own blocks, as its code named them, and the layers in them. */
+import { captures, type Graph, type Node } from './graph';
+import { homesOf, separate } from './visits';
+
+export type Part = Block | Layer;
+
+export interface Layer {
+  readonly kind: 'layer';
+  readonly node: Node;
+  /** The node's short name, or the scope that it is alone in: `qkv` instead of `qkv/MatMul`. */
+  readonly title: string;
+}
+
+export interface Block {
+  readonly kind: 'block';
+  /** Scope path, the empty string for the root; with `#2` for what a second visit of the scope computes. */
+  readonly path: string;
+  /** Whether it holds all layers of its scope. */
+  readonly whole: boolean;
+  /** Path from the block around it, without what merely repeats: `layer1.0` of `/layer1/layer1.0`. */
+  readonly title: string;
+  /** Blocks and layers in the order of their first nodes. */
+  readonly children: readonly Part[];
+  /** Layers in the block, at any depth. */
+  readonly layers: number;
+}
+
+/** What a node reads, by the ids of nodes of the same tree. */
+export type Reads = (node: Node) => readonly string[];
+
+/** Scopes deeper than any code nests are one with the scope around them. */
+const DEEPEST = 64;
+
+/** The blocks of a graph, without the nodes that only prepare others (`plumbing`). */
+export function blockTree(graph: Graph, plumbing: (node: Node) => boolean): Block {
+  const passed = new Map<string, readonly string[]>();
+  const reads = (node: Node) => [
+    ...new Set([...node.inputs, ...captures(node)].flatMap((value) => passed.get(value) ?? [])),
+  ];
+  for (const node of graph.order) {
+    const sources = plumbing(node) ? reads(node) : [node.id];
+    for (const output of node.outputs) passed.set(output, sources);
+  }
+  return treeOf(
+    graph.order.filter((node) => !plumbing(node)),
+    reads,
+  );
+}
+
+/**
+ * The blocks that a list of nodes lies in. A scope that holds one layer becomes that layer, and a scope that holds one
+ * scope becomes one with it. A scope that values leave and come back to, a module that the code calls several times,
+ * becomes one block for each visit.
+ */
+export function treeOf(nodes: readonly Node[], reads: Reads): Block {
+  const homes = homesOf(nodes, reads);
+  const entries = nodes.map((node) => ({
+    node,
+    segments: homes
+      .get(node.id)!
+      .split('/')
+      .slice(1, DEEPEST + 1),
+  }));
+  const root: Scope = { segments: [], visit: 1, whole: true, entries };
+  return blockOf(root, descend(root, reads), '', reads);
+}
+
+/** The layers of a part, in the order of the tree. */
+export function layersOf(part: Part): Layer[] {
+  return part.kind === 'layer' ? [part] : part.children.flatMap(layersOf);
+}
+
+/** The layers of a tree in its order, so that every block is a range of them. */
+export interface Positions {
+  readonly layers: readonly Layer[];
+  /** By node id. */
+  readonly index: ReadonlyMap<string, number>;
+  /** By path: the first layer, and the one after the last. */
+  readonly ranges: ReadonlyMap<string, readonly [number, number]>;
+}
+
+export function positionsOf(tree: Block): Positions {
+  const layers: Layer[] = [];
+  const ranges = new Map<string, readonly [number, number]>();
+  const walk = (part: Part) => {
+    if (part.kind === 'layer') {
+      layers.push(part);
+      return;
+    }
+    const first = layers.length;
+    part.children.forEach(walk);
+    ranges.set(part.path, [first, layers.length]);
+  };
+  walk(tree);
+  return { layers, index: new Map(layers.map(({ node }, i) => [node.id, i])), ranges };
+}
+
+/** A node with the scope that it is taken to be in. */
+interface Entry {
+  readonly node: Node;
+  readonly segments: readonly string[];
+}
+
+/** A scope, or one visit of it. */
+interface Scope {
+  readonly segments: readonly string[];
+  readonly visit: number;
+  readonly whole: boolean;
+  readonly entries: readonly Entry[];
+}
+
+type Child = Scope | Node;
+
+/** The innermost of scopes that hold nothing but each other, and its children. */
+function descend(scope: Scope, reads: Reads): { inner: Scope; children: readonly Child[] } {
+  let inner = scope;
+  for (;;) {
+    const children = childrenOf(inner, reads);
+    const [only] = children;
+    if (!only || children.length > 1 || !isScope(only)) return { inner, children };
+    inner = only;
+  }
+}
+
+/** Inner scopes and layers of a scope in the order of their first nodes. */
+function childrenOf({ segments, whole, entries }: Scope, reads: Reads): Child[] {
+  const depth = segments.length;
+  const visits = separate(entries, {
+    id: ({ node }) => node.id,
+    // Scopes and nodes may have the same names.
+    group: (entry) =>
+      entry.segments.length > depth ? `scope ${entry.segments[depth]}` : `layer ${entry.node.id}`,
+    reads: ({ node }) => reads(node),
+  });
+  return visits.map((visit) => {
+    const first = visit.members[0]!;
+    if (first.segments.length === depth) return first.node;
+    return {
+      segments: first.segments.slice(0, depth + 1),
+      visit: visit.number,
+      whole: whole && visit.whole,
+      entries: visit.members,
+    };
+  });
+}
+
+const isScope = (child: Child): child is Scope => 'segments' in child;
+
+function partOf(child: Child, around: Scope, path: string, reads: Reads): Part {
+  if (!isScope(child)) return { kind: 'layer', node: child, title: nodeTitle(child) };
+  const opened = descend(child, reads);
+  const suffix = child.visit === 1 ? '' : `#${child.visit}`;
+  const name = relativeTitle(opened.inner.segments, around.segments.length);
+  const title = suffix ? `${name} ${suffix}` : name;
+  const [only] = opened.children;
+  if (only && opened.children.length === 1 && !isScope(only))
+    return { kind: 'layer', node: only, title };
+  const inside = child.segments.slice(around.segments.length).map((segment) => `/${segment}`);
+  return { ...blockOf(child, opened, `${path}${inside.join('')}${suffix}`, reads), title };
+}
+
+function blockOf(
+  scope: Scope,
+  { inner, children }: ReturnType<typeof descend>,
+  path: string,
+  reads: Reads,
+): Block {
+  const innerPath =
+    path +
+    inner.segments
+      .slice(scope.segments.length)
+      .map((s) => `/${s}`)
+      .join('');
+  const parts = children.map((child) => partOf(child, inner, innerPath, reads));
+  const layers = parts.reduce((n, part) => n + (part.kind === 'layer' ? 1 : part.layers), 0);
+  return { kind: 'block', path, whole: scope.whole, title: '', children: parts, layers };
+}
+
+/** A node's name without its scope, and without the prefix that PyTorch's newer exporter gives to every node. */
+function nodeTitle({ id, scope }: Node): string {
+  const name = id.split(';')[0]!;
+  const separator = name.includes('/') ? '/' : scope === '' ? undefined : '.';
+  const last = separator === undefined ? name : name.slice(name.lastIndexOf(separator) + 1);
+  return last.replace(/^node_(?=.)/, '') || id;
+}
+
+/** Segments from `first` on: without those that the next one repeats, and numbers with the name that they count. */
+function relativeTitle(segments: readonly string[], first: number): string {
+  const titles: string[] = [];
+  for (let i = first; i < segments.length; i++) {
+    const segment = segments[i]!;
+    const before = segments[i - 1];
+    const numbered = before !== undefined && /^\d+(\.|$)/.test(segment);
+    const title = numbered ? joinNumber(before, segment) : segment;
+    const last = titles.at(-1);
+    if (last !== undefined && repeats(title, last)) titles.pop();
+    titles.push(title);
+  }
+  return titles.join('/');
+}
+
+/** `layers` and `3` make `layers.3`; `features.0` and `0.1` make `features.0.1`. */
+function joinNumber(before: string, segment: string): string {
+  const head = segment.split('.')[0]!;
+  const counted = before === head || before.endsWith(`.${head}`);
+  return before + (counted ? segment.slice(head.length) : `.${segment}`);
+}
+
+/** Whether a name starts with another and goes on after a separator: `layer1.0` after `layer1`. */
+const repeats = (name: string, start: string): boolean =>
+  name.startsWith(start) && /^[._-]/.test(name.slice(start.length));

@@ -1,0 +1,75 @@
+/**
+ * A job in a process of its own: applying a recipe, or planning one for a preview. The server stays quick meanwhile, and a
+ * job that is cancelled, or whose server is gone, takes its temporary files with it.
+ */
+import { CancelledError, describeError } from './errors';
+import type { JobAnswer, JobRequest } from './server/jobs';
+import { applyRecipe } from './recipe/apply';
+import { vocabulary } from './recipe/bundled';
+import { gatherEvidence } from './recipe/evidence';
+import { bindModel, inputSizes, openModel } from './recipe/opened';
+import { parseRecipe, requireRecipe, type Recipe } from './recipe/recipe';
+import { runSteps } from './recipe/run';
+import { generatedData } from './runtime/tasks';
+
+const stop = new AbortController();
+process.once('disconnect', () => stop.abort());
+process.on('message', (message: JobRequest | 'cancel') => {
+  if (message === 'cancel') stop.abort();
+  else void perform(message).then(answer);
+});
+
+function answer(message: JobAnswer): void {
+  if (!process.connected) process.exit(0);
+  process.send!(message, () => process.exit(0));
+}
+
+async function perform(request: JobRequest): Promise<JobAnswer> {
+  try {
+    return request.kind === 'apply' ? await apply(request) : await plan(request);
+  } catch (error) {
+    if (error instanceof CancelledError) return { kind: 'cancelled' };
+    return { kind: 'failure', message: describeError(error) };
+  }
+}
+
+const recipeOf = ({ recipeText, folder, recipeFile }: JobRequest): Recipe =>
+  requireRecipe(parseRecipe(recipeText, vocabulary(folder)), recipeFile ?? 'the recipe');
+
+async function apply(request: Extract<JobRequest, { kind: 'apply' }>): Promise<JobAnswer> {
+  const { output, report } = await applyRecipe(
+    { ...request, recipe: recipeOf(request), shapes: {} },
+    {
+      signal: stop.signal,
+      onProgress: (phase, detail, fraction) =>
+        process.send?.({ kind: 'progress', phase, detail, fraction } satisfies JobAnswer),
+    },
+  );
+  return { kind: 'applied', output, report };
+}
+
+/** Plans the steps from the first on for which weights are enough; the rest waits for apply. */
+async function plan(request: Extract<JobRequest, { kind: 'plan' }>): Promise<JobAnswer> {
+  const recipe = recipeOf(request);
+  const base = bindModel(openModel(request.model), recipe.shapes);
+  const firstUnplanned = recipe.steps.findIndex(
+    (step) => step.enabled && step.pass.needs.includes('calibration'),
+  );
+  const steps = firstUnplanned < 0 ? recipe.steps : recipe.steps.slice(0, firstUnplanned);
+  const { decisions } = await runSteps(
+    base,
+    steps,
+    ({ step, request: situation }) =>
+      step.pass.plan(
+        situation,
+        gatherEvidence(situation, {
+          data: generatedData(),
+          sizes: inputSizes(base),
+          signal: stop.signal,
+          onProgress: () => undefined,
+        }),
+      ),
+    stop.signal,
+  );
+  return { kind: 'planned', decisions };
+}

@@ -1,0 +1,215 @@
+/**
+ * Applying a recipe: plan and run its steps, write the model, have ONNX Runtime run it against the original, and report.
+ * Everything is written into a staging folder and moved into place at the very end.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describeError, throwIfCancelled, WhittleError } from '../errors';
+import { checkGraph } from '../graph/check';
+import type { ShapeBindings } from '../graph/facts';
+import { readModelFile } from '../onnx/read';
+import { writeModel } from '../onnx/write';
+import type { Applied, Report } from '../protocol';
+import { generatedData, type DataRequest } from '../runtime/tasks';
+import { readDecisions, provenanceOf, enabledSteps, type Provenance } from './decisions';
+import { gatherEvidence } from './evidence';
+import { isSameFile, reportPath, resolveFrom, Staging } from './files';
+import { bindModel, inputSizes, openModel, type BoundModel } from './opened';
+import type { Recipe } from './recipe';
+import { makeReport } from './report';
+import { runSteps, type Run } from './run';
+import type { DatasetReference } from './schema';
+import type { Prepared } from './steps';
+import { verify } from './verify';
+
+export interface ApplyJob {
+  readonly recipe: Recipe;
+  /** Folder that paths of the recipe start from, and the file where there is one. */
+  readonly folder: string;
+  readonly recipeFile: string | undefined;
+  readonly recipeText: string;
+  readonly model: string;
+  readonly output: string;
+  readonly overwrite: boolean;
+  /** Sizes beside those of the recipe; these win. */
+  readonly shapes: ShapeBindings;
+  /** Where to write the decisions taken. */
+  readonly decisionsOut?: string | undefined;
+  /** Decisions to repeat instead of planning. */
+  readonly replay?: string | undefined;
+  readonly report?: string | undefined;
+}
+
+export interface ApplyControl {
+  readonly signal: AbortSignal;
+  readonly onProgress: (phase: string, detail: string, fraction: number) => void;
+  readonly runtimeEntry?: string | undefined;
+}
+
+/** How the whole divides: planning and running the steps, writing, checking, measuring. */
+const SHARE = { steps: 0.6, write: 0.65 };
+
+/**
+ * @throws WhittleError when a step cannot run, the output exists, or ONNX Runtime refuses the result of a model that it
+ *   accepts; CancelledError when the signal fires. Nothing is left behind then.
+ */
+export async function applyRecipe(
+  job: ApplyJob,
+  control: ApplyControl,
+): Promise<Applied & { report: string; content: Report }> {
+  const { recipe, output } = job;
+  const report = job.report ?? reportPath(output);
+  refuseOverwriting(job, report);
+  const base = bindModel(openModel(job.model), { ...recipe.shapes, ...job.shapes });
+  const provenance = await provenanceOf(job.model, base, recipe, job.folder);
+  const seconds: number[] = [];
+  const run = await runAll(job, base, provenance, seconds, control);
+
+  const { graph } = run.outcomes.at(-1)?.situation ?? base;
+  const broken = newProblems(base, graph);
+  if (broken)
+    throw new WhittleError(`the result is not a valid model: ${broken}`, {
+      where: path.basename(job.model),
+    });
+  const staging = new Staging(output);
+  try {
+    control.onProgress('write', path.basename(output), SHARE.steps);
+    const written = writeModel(
+      graph.model,
+      graph.toRecord(),
+      graph.opsets,
+      staging.path(output),
+      control.signal,
+    );
+    readModelFile(written.model);
+    const checks = await verify(
+      {
+        reference: job.model,
+        candidate: written.model,
+        evaluation: dataRequest(recipe.evaluation, job),
+        calibration: dataRequest(recipe.calibration, job),
+        sizes: inputSizes(base),
+      },
+      {
+        ...control,
+        onProgress: (phase, detail, fraction) =>
+          control.onProgress(phase, detail, SHARE.write + (1 - SHARE.write) * fraction),
+      },
+    );
+    const content = await makeReport({
+      job,
+      base,
+      run,
+      seconds,
+      provenance,
+      written: written.model,
+      checks,
+    });
+    const text = `${JSON.stringify(content, null, 1)}\n`;
+    const beside = path.dirname(path.resolve(report)) === path.dirname(path.resolve(output));
+    if (beside) writeFileSync(staging.path(report), text);
+    throwIfCancelled(control.signal);
+    staging.commit([
+      output,
+      ...(written.external ? [`${output}.data`] : []),
+      ...(beside ? [report] : []),
+    ]);
+    if (!beside) writeText(report, text);
+    if (job.decisionsOut) writeText(job.decisionsOut, decisionsText(provenance, run));
+    return { output, report, content };
+  } finally {
+    staging.discard();
+  }
+}
+
+function refuseOverwriting(
+  { output, model, overwrite, recipeFile }: ApplyJob,
+  report: string,
+): void {
+  for (const target of [output, report, `${output}.data`])
+    for (const source of [model, recipeFile])
+      if (source && isSameFile(target, source))
+        throw new WhittleError(`${target} is what the recipe is applied to`, {
+          hint: 'Choose another output; the source is never written to',
+        });
+  const existing = [output, report].find((file) => existsSync(file));
+  if (existing && !overwrite)
+    throw new WhittleError(`${existing} exists already`, { hint: 'Add --force to replace it' });
+}
+
+async function runAll(
+  job: ApplyJob,
+  base: BoundModel,
+  provenance: Provenance,
+  seconds: number[],
+  { signal, onProgress, runtimeEntry }: ApplyControl,
+): Promise<Run> {
+  const steps = enabledSteps(job.recipe.steps);
+  const given = job.replay ? readDecisions(job.replay, provenance).steps : undefined;
+  const data = dataRequest(job.recipe.calibration, job);
+  const sizes = inputSizes(base);
+  let started = performance.now();
+  const plan = async (prepared: Prepared, position: number): Promise<unknown> => {
+    const { pass } = prepared.step;
+    const progress = (detail: string) =>
+      onProgress(pass.id, detail, (SHARE.steps * position) / steps.length);
+    if (position > 0) seconds.push((performance.now() - started) / 1000);
+    started = performance.now();
+    progress(`${prepared.request.sites.length} sites`);
+    if (given) return given[position]!.decisions;
+    if (pass.needs.includes('calibration') && !data)
+      throw new WhittleError(`${pass.id} needs calibration data`, {
+        hint: 'Add `calibration: { dataset: NAME.dataset.yaml }` to the recipe, or `dataset: { source: { generated: {} } }` for made-up inputs',
+      });
+    const evidence = gatherEvidence(prepared.request, {
+      data: data ?? generatedData(),
+      sizes,
+      signal,
+      onProgress: progress,
+      runtimeEntry,
+    });
+    return pass.plan(prepared.request, evidence);
+  };
+  const run = await runSteps(base, steps, plan, signal);
+  if (steps.length) seconds.push((performance.now() - started) / 1000);
+  return run;
+}
+
+function dataRequest(
+  chosen: { readonly dataset: DatasetReference; readonly samples?: number | undefined } | undefined,
+  { folder, recipeFile }: ApplyJob,
+): DataRequest | undefined {
+  if (!chosen) return undefined;
+  const { dataset, samples } = chosen;
+  return {
+    dataset:
+      typeof dataset === 'string'
+        ? resolveFrom(folder, dataset)
+        : (dataset as DataRequest['dataset'] & object),
+    folder,
+    ...(samples !== undefined && { samples }),
+    ...(recipeFile && { inlineIn: recipeFile }),
+  };
+}
+
+/** A complaint about the result that the source does not give cause for. */
+function newProblems({ graph }: BoundModel, after: BoundModel['graph']): string | undefined {
+  const before = new Set(checkGraph(graph));
+  return checkGraph(after).find((problem) => !before.has(problem));
+}
+
+function decisionsText(provenance: Provenance, { outcomes, decisions }: Run): string {
+  const steps = outcomes.map(({ step }, i) => ({
+    pass: step.pass.id,
+    decisions: decisions[i] ?? null,
+  }));
+  return `${JSON.stringify({ version: 1, ...provenance, steps }, null, 1)}\n`;
+}
+
+function writeText(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new WhittleError(`cannot write ${file}: ${describeError(error)}`);
+  }
+}

@@ -1,0 +1,93 @@
+/** Decisions that plans took, kept to repeat a run without planning: a lock file for compression. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { readDescription } from '../data/description';
+import { WhittleError } from '../errors';
+import { fileHash, readText, resolveFrom, textHash } from './files';
+import type { Recipe, Step } from './recipe';
+import type { DatasetReference } from './schema';
+import type { Base } from './steps';
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+
+const decisionFile = z.strictObject({
+  version: z.literal(1),
+  model: hash,
+  recipe: hash,
+  data: hash.nullable(),
+  /** Of the enabled steps, in order. */
+  steps: z.array(z.strictObject({ pass: z.string(), decisions: z.unknown() })),
+});
+export type DecisionFile = z.infer<typeof decisionFile>;
+
+/** What decisions depend on. */
+export type Provenance = Pick<DecisionFile, 'model' | 'recipe' | 'data'>;
+
+export async function provenanceOf(
+  model: string,
+  base: Base,
+  recipe: Recipe,
+  folder: string,
+): Promise<Provenance> {
+  const dataset = recipe.calibration?.dataset;
+  return {
+    model: await fileHash(model),
+    recipe: recipeHash(recipe.steps, base),
+    data: dataset === undefined ? null : await datasetHash(dataset, folder),
+  };
+}
+
+export const enabledSteps = (steps: readonly Step[]): Step[] =>
+  steps.filter((step) => step.enabled);
+
+/** The steps that run and the shapes they run at; comments, order of keys and everything else make no difference. */
+function recipeHash(steps: readonly Step[], { inputs }: Base): string {
+  const essence = enabledSteps(steps).map(({ pass, at, except, parameters }) => [
+    pass.id,
+    at ?? null,
+    except,
+    parameters,
+  ]);
+  return textHash(JSON.stringify([essence, [...inputs]]));
+}
+
+/** The description of a data set, and the file that holds its arrays. */
+async function datasetHash(dataset: DatasetReference, folder: string): Promise<string> {
+  const file = typeof dataset === 'string' ? resolveFrom(folder, dataset) : undefined;
+  const description = file === undefined ? dataset : readDescription(file);
+  const source = (description as { source?: Readonly<Record<string, unknown>> }).source ?? {};
+  const hashes: string[] = [];
+  for (const location of Object.values(source)) {
+    const data =
+      typeof location === 'string'
+        ? resolveFrom(file ? path.dirname(file) : folder, location)
+        : undefined;
+    if (data && existsSync(data)) hashes.push(await fileHash(data));
+  }
+  return textHash(JSON.stringify([description, hashes]));
+}
+
+/** @throws WhittleError when the file is none, or was made from something else */
+export function readDecisions(file: string, expected: Provenance): DecisionFile {
+  let content: unknown;
+  try {
+    content = JSON.parse(readText(file));
+  } catch (cause) {
+    throw cause instanceof WhittleError
+      ? cause
+      : new WhittleError(`${file} is not a decisions file`, { cause });
+  }
+  const parsed = decisionFile.safeParse(content);
+  if (!parsed.success) throw new WhittleError(`${file} is not a decisions file of version 1`);
+  for (const [what, key] of [
+    ['another model', 'model'],
+    ['other steps or shapes', 'recipe'],
+    ['other calibration data', 'data'],
+  ] as const)
+    if (parsed.data[key] !== expected[key])
+      throw new WhittleError(`the decisions in ${file} were taken for ${what}`, {
+        hint: 'Apply the recipe again to plan anew',
+      });
+  return parsed.data;
+}

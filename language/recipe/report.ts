@@ -1,0 +1,180 @@
+/** The report of an apply: what was done, what it changed, and how every number came about. */
+import { statSync } from 'node:fs';
+import { arch, cpus, platform, release } from 'node:os';
+import { counts } from '../cost/counts';
+import type { TargetEstimate } from '../cost/cost';
+import { estimate } from '../cost/estimate';
+import { describeBasis, type TargetProfile } from '../cost/profile';
+import { workloads } from '../cost/workloads';
+import type { Situation } from '../passes/pass';
+import type { Change, LayerReport, ModelReport, Report, StepReport } from '../protocol';
+import type { ApplyJob } from './apply';
+import { DEFAULT_TARGET, targetProfile } from './bundled';
+import type { Provenance } from './decisions';
+import { fileHash, textHash } from './files';
+import type { BoundModel } from './opened';
+import type { Recipe } from './recipe';
+import type { Run } from './run';
+import type { Checks } from './verify';
+
+export interface ReportRequest {
+  readonly job: ApplyJob;
+  readonly base: BoundModel;
+  readonly run: Run;
+  readonly seconds: readonly number[];
+  readonly provenance: Provenance;
+  /** The written model, where it lies now. */
+  readonly written: string;
+  readonly checks: Checks;
+}
+
+export async function makeReport(request: ReportRequest): Promise<Report> {
+  const { job, base, run, seconds, provenance, written, checks } = request;
+  const profiles = recipeTargets(job.recipe, job.folder);
+  const resolve = (id: string) => targetProfile(id, job.folder);
+  const situations = [base, ...run.outcomes.map((outcome) => outcome.situation)];
+  const estimates = situations.map((situation) =>
+    profiles.map((profile) => estimate(situation.graph, situation.facts, profile, { resolve })),
+  );
+  const [first, last] = [estimates[0]!, estimates.at(-1)!];
+  const after = situations.at(-1)!;
+  return {
+    version: 1,
+    createdAt: new Date().toISOString(),
+    model: { path: job.model, bytes: statSync(job.model).size, sha256: provenance.model },
+    recipe: {
+      path: job.recipeFile ?? '',
+      bytes: Buffer.byteLength(job.recipeText),
+      sha256: textHash(job.recipeText),
+    },
+    output: { path: job.output, bytes: statSync(written).size, sha256: await fileHash(written) },
+    environment: environment(checks.runtime),
+    steps: run.outcomes.map(({ step, sites, skipped }, i): StepReport => ({
+      pass: step.pass.id,
+      title: step.pass.title,
+      sites: sites.length,
+      skipped,
+      seconds: seconds[i] ?? 0,
+      latencyMs: byTarget(profiles, (t) => latencyChange(estimates[i]![t]!, estimates[i + 1]![t]!)),
+    })),
+    before: modelReport(base, statSync(job.model).size, profiles, first),
+    after: modelReport(after, statSync(written).size, profiles, last),
+    fidelity: checks.fidelity,
+    measured: checks.measured,
+    layers: layerReports(base, after, profiles, first, last),
+  };
+}
+
+/** The targets that a recipe names, or the one that is shown when nobody chose. */
+export function recipeTargets(
+  { targets }: Pick<Recipe, 'targets'>,
+  folder: string,
+): TargetProfile[] {
+  return (targets.length ? targets : [DEFAULT_TARGET]).map((id) => targetProfile(id, folder));
+}
+
+function environment(runtime: string | undefined): Record<string, string> {
+  const processor = cpus()[0]?.model.trim() ?? 'unknown';
+  return {
+    processor: `${processor}, ${cpus().length} cores`,
+    system: `${platform()} ${release()} ${arch()}`,
+    node: process.versions.node,
+    ...(runtime && { 'onnx runtime': runtime }),
+  };
+}
+
+function modelReport(
+  { graph, facts }: Situation,
+  fileBytes: number,
+  profiles: readonly TargetProfile[],
+  estimates: readonly TargetEstimate[],
+): ModelReport {
+  const { macs, parameters, weightBytes } = counts(graph, facts);
+  return {
+    fileBytes,
+    macs,
+    parameters,
+    weightBytes,
+    targets: profiles.map((profile, t) => {
+      const { latencyMs, energyMj, partial } = estimates[t]!.total;
+      return {
+        id: profile.id,
+        title: profile.title,
+        basis: describeBasis(profile),
+        latencyMs,
+        energyMj,
+        partial,
+      };
+    }),
+  };
+}
+
+const byTarget = (
+  profiles: readonly TargetProfile[],
+  change: (target: number) => Change,
+): Record<string, Change> => Object.fromEntries(profiles.map(({ id }, t) => [id, change(t)]));
+
+const latencyChange = (before: TargetEstimate, after: TargetEstimate): Change => ({
+  before: before.total.latencyMs,
+  after: after.total.latencyMs,
+  ...((before.total.partial || after.total.partial) && { partial: true }),
+});
+
+/** Layers of the original, each with everything that replaced or serves it afterwards. */
+function layerReports(
+  before: Situation,
+  after: Situation,
+  profiles: readonly TargetProfile[],
+  first: readonly TargetEstimate[],
+  last: readonly TargetEstimate[],
+): LayerReport[] {
+  const [old, fresh] = [layerSums(before, first), layerSums(after, last)];
+  const nothing: LayerSums = { macs: 0, weightBytes: 0, latencyMs: profiles.map(() => 0) };
+  return before.graph.order
+    .filter((node) => isWorth(old.get(node.id)) || isWorth(fresh.get(node.id)))
+    .map((node) => {
+      const [a, b] = [old.get(node.id) ?? nothing, fresh.get(node.id) ?? nothing];
+      return {
+        name: node.id,
+        op: node.op,
+        macs: { before: a.macs, after: b.macs },
+        weightBytes: { before: a.weightBytes, after: b.weightBytes },
+        latencyMs: byTarget(profiles, (t) => ({ before: a.latencyMs[t]!, after: b.latencyMs[t]! })),
+      };
+    });
+}
+
+interface LayerSums {
+  macs: number | null;
+  weightBytes: number;
+  readonly latencyMs: (number | null)[];
+}
+
+/** By the layer of the original that each node came from. */
+function layerSums(
+  { graph, facts }: Situation,
+  estimates: readonly TargetEstimate[],
+): Map<string, LayerSums> {
+  const work = workloads(graph, facts);
+  const sums = new Map<string, LayerSums>();
+  const add = (a: number | null, b: number | null) => (a === null || b === null ? null : a + b);
+  graph.order.forEach((node, position) => {
+    const sum = sums.get(node.origin) ?? {
+      macs: 0,
+      weightBytes: 0,
+      latencyMs: estimates.map(() => 0),
+    };
+    const { macs, weightBytes } = work.of(node.id);
+    sum.macs = add(sum.macs, macs);
+    sum.weightBytes += weightBytes;
+    estimates.forEach(({ layers }, t) => {
+      sum.latencyMs[t] = add(sum.latencyMs[t]!, layers[position]!.latencyMs);
+    });
+    sums.set(node.origin, sum);
+  });
+  return sums;
+}
+
+const isWorth = (sums: LayerSums | undefined): boolean =>
+  sums !== undefined &&
+  (sums.macs !== 0 || sums.weightBytes > 0 || sums.latencyMs.some((latency) => latency !== 0));

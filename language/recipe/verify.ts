@@ -1,0 +1,147 @@
+/** Has ONNX Runtime load the result, run it against the original, and time both. */
+import { describeError, CancelledError, WhittleError } from '../errors';
+import type { Fidelity, Measured } from '../protocol';
+import { runTask } from '../runtime/runtime';
+import { generatedData, type Comparison, type DataRequest } from '../runtime/tasks';
+import type { ApplyControl } from './apply';
+
+export interface VerifyRequest {
+  readonly reference: string;
+  readonly candidate: string;
+  readonly evaluation: DataRequest | undefined;
+  readonly calibration: DataRequest | undefined;
+  readonly sizes: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface Checks {
+  /** Version of ONNX Runtime; undefined where it did not run. */
+  readonly runtime: string | undefined;
+  readonly fidelity: Fidelity;
+  readonly measured: Measured;
+}
+
+/** Enough for a steady median of small models; large ones run a few times in any case. */
+const MEASURE_MS = 600;
+
+/**
+ * What the original cannot do is said of both and failed on neither.
+ * @throws WhittleError when ONNX Runtime loads the original and not the result
+ */
+export async function verify(request: VerifyRequest, control: ApplyControl): Promise<Checks> {
+  const { reference, candidate } = request;
+  const options = { signal: control.signal, entry: control.runtimeEntry };
+  control.onProgress('check', 'loading the result', 0);
+  let runtime: string | undefined;
+  const unloadable = await failure(async () => {
+    ({ version: runtime } = await runTask({ kind: 'load', model: reference }, options));
+  });
+  if (unloadable) return unavailable(`ONNX Runtime does not run the original: ${unloadable}`);
+  const broken = await failure(() => runTask({ kind: 'load', model: candidate }, options));
+  if (broken)
+    throw new WhittleError(`ONNX Runtime refuses the result: ${broken}`, {
+      hint: 'The original loads; this is a fault of a step. Nothing was written',
+    });
+  return {
+    runtime,
+    fidelity: await compare(request, control),
+    measured: await measure(request, control),
+  };
+}
+
+/** The message of what went wrong, or undefined. */
+async function failure(work: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    if (error instanceof CancelledError) throw error;
+    return describeError(error);
+  }
+}
+
+const unavailable = (reason: string): Checks => ({
+  runtime: undefined,
+  fidelity: { data: '', samples: 0, outputs: [], unavailable: reason },
+  measured: { beforeMs: null, afterMs: null, conditions: '', verdict: '', unavailable: reason },
+});
+
+async function compare(
+  { reference, candidate, evaluation, calibration, sizes }: VerifyRequest,
+  control: ApplyControl,
+): Promise<Fidelity> {
+  const data = evaluation ?? calibration ?? generatedData();
+  let comparison: Comparison | undefined;
+  const reason = await failure(async () => {
+    comparison = await runTask(
+      { kind: 'compare', reference, candidate, data, shapes: sizes },
+      {
+        signal: control.signal,
+        entry: control.runtimeEntry,
+        onProgress: ({ stage, done, total }) =>
+          control.onProgress(
+            'check',
+            `${stage} ${done} of ${total}`,
+            (0.7 * done) / Math.max(1, total),
+          ),
+      },
+    );
+  });
+  if (!comparison) return { data: '', samples: 0, outputs: [], unavailable: reason ?? '' };
+  const { outputs, metric, samples } = comparison;
+  return {
+    data: comparison.data,
+    samples,
+    outputs: outputs.map(({ name, sqnrDb, cosine, maxAbs }) => ({ name, sqnrDb, cosine, maxAbs })),
+    ...(metric && {
+      metric: {
+        id: metric.id,
+        before: metric.reference.value,
+        after: metric.candidate.value,
+        samples,
+      },
+      drop: metric.drop,
+    }),
+  };
+}
+
+async function measure(
+  { reference, candidate, sizes }: VerifyRequest,
+  control: ApplyControl,
+): Promise<Measured> {
+  control.onProgress('measure', 'timing both models', 0.7);
+  let measured: Measured | undefined;
+  const reason = await failure(async () => {
+    const { models, conditions } = await runTask(
+      { kind: 'measure', models: [reference, candidate], shapes: sizes, budgetMs: MEASURE_MS },
+      { signal: control.signal, entry: control.runtimeEntry },
+    );
+    const [before, after] = models as [(typeof models)[number], (typeof models)[number]];
+    const verdict = verdictOn(before, after);
+    measured = { beforeMs: before.medianMs, afterMs: after.medianMs, conditions, verdict };
+  });
+  return (
+    measured ?? {
+      beforeMs: null,
+      afterMs: null,
+      conditions: '',
+      verdict: '',
+      unavailable: reason ?? '',
+    }
+  );
+}
+
+interface Timed {
+  readonly medianMs: number;
+  readonly spreadMs: number;
+}
+
+/** Faster or slower only where the difference stands out from the spread of the runs. */
+function verdictOn(before: Timed, after: Timed): string {
+  const ratio = before.medianMs / after.medianMs;
+  const spread = (before.spreadMs + after.spreadMs) / 2;
+  if (Math.abs(before.medianMs - after.medianMs) <= spread)
+    return 'no measurable difference on this machine';
+  return ratio > 1
+    ? `${ratio.toFixed(2)}× as fast as the original on this machine`
+    : `slower than the original on this machine: it takes ${(1 / ratio).toFixed(2)}× the time`;
+}

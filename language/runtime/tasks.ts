@@ -1,0 +1,210 @@
+/** What ONNX Runtime can be asked to do: each kind of task with what it needs and what it answers. Plain data both ways. */
+import type { Description, MetricChoice } from '../data/description';
+import type { Sizes } from '../data/generated';
+import type { Score } from '../data/metrics/metric';
+
+/** Kind → [request, answer]. */
+export interface Tasks {
+  load: [LoadRequest, Loaded];
+  ranges: [RangesRequest, Ranges];
+  evaluate: [EvaluateRequest, Evaluation];
+  compare: [CompareRequest, Comparison];
+  measure: [MeasureRequest, Measurement];
+  kernels: [KernelsRequest, Kernels];
+}
+
+export type TaskKind = keyof Tasks;
+export type Task = { [Kind in TaskKind]: { readonly kind: Kind } & Tasks[Kind][0] }[TaskKind];
+export type ResultOf<T extends { readonly kind: TaskKind }> = Tasks[T['kind']][1];
+
+export interface TaskProgress {
+  readonly stage: string;
+  /** Of `total`; samples, or runs. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** A data set: the path of a description, or the description itself. */
+export interface DataRequest {
+  readonly dataset: string | Description;
+  /** Where its paths start from: the folder of the recipe, or the working directory. */
+  readonly folder: string;
+  /** Instead of what the description says. */
+  readonly samples?: number;
+  readonly seed?: number;
+  /** The file that an inline description stands in, for messages. */
+  readonly inlineIn?: string;
+}
+
+/** Inputs made up from the model's own types and shapes. */
+export const generatedData = (samples?: number): DataRequest => ({
+  dataset: { source: { generated: {} } },
+  folder: '.',
+  ...(samples !== undefined && { samples }),
+});
+
+interface Common {
+  /** Threads within an operator; default: one per core. */
+  readonly threads?: number;
+  /** Sizes of free dimensions, for inputs that are made up. */
+  readonly shapes?: Sizes;
+}
+
+/** Where the numbers of an answer come from. */
+export interface Basis {
+  readonly data: string;
+  /** The inputs were made up: nothing here says how good the model is. */
+  readonly generated: boolean;
+  readonly samples: number;
+}
+
+export interface LoadRequest extends Common {
+  readonly model: string;
+}
+
+export interface Loaded {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** Execution providers that this build of ONNX Runtime brings. */
+  readonly providers: readonly string[];
+  readonly version: string;
+}
+
+/** An input or output as ONNX Runtime sees it. */
+export interface Port {
+  readonly name: string;
+  /** Element type; null for a sequence, map or optional. */
+  readonly type: string | null;
+  /** Sizes, symbols, and '' for dimensions without a name. */
+  readonly shape: readonly (number | string)[];
+}
+
+export interface RangesRequest extends Common {
+  readonly model: string;
+  /** Values of the model's main graph. */
+  readonly values: readonly string[];
+  readonly data: DataRequest;
+}
+
+export interface Ranges extends Basis {
+  readonly ranges: ReadonlyMap<string, { readonly min: number; readonly max: number }>;
+  /** Values without a range, with the reason: integers, booleans, values without elements. */
+  readonly skipped: ReadonlyMap<string, string>;
+}
+
+export interface EvaluateRequest extends Common {
+  readonly model: string;
+  readonly data: DataRequest;
+  /** Instead of the data set's own. */
+  readonly metric?: MetricChoice;
+}
+
+export interface Evaluation extends Basis, Score {
+  readonly metric: string;
+  readonly higherIsBetter: boolean;
+}
+
+export interface CompareRequest extends Common {
+  readonly reference: string;
+  readonly candidate: string;
+  readonly data: DataRequest;
+  /** Instead of the data set's own. */
+  readonly metric?: MetricChoice;
+}
+
+export interface Comparison extends Basis {
+  /** Of the reference, in its order. */
+  readonly outputs: readonly OutputComparison[];
+  /** Of both models on the same samples; absent where the data set names no metric, or is made up. */
+  readonly metric?: MetricComparison;
+}
+
+export interface OutputComparison {
+  readonly name: string;
+  /**
+   * 10·log10(Σ reference² / Σ (reference − candidate)²) over all elements of all samples. Null where there is no such
+   * number: for equal outputs (`maxAbs` is 0 then; the ratio is infinite), for integers, and where there is a `problem`.
+   */
+  readonly sqnrDb: number | null;
+  /** Of all elements as one vector; null for integers, all-zero outputs and where there is a `problem`. */
+  readonly cosine: number | null;
+  /** Largest |reference − candidate|; null for strings and where there is a `problem`. */
+  readonly maxAbs: number | null;
+  /** Share of equal elements, of integers, booleans and strings; null for floats. */
+  readonly agreement: number | null;
+  /** Why it could not be compared. */
+  readonly problem?: string;
+}
+
+export interface MetricComparison {
+  readonly id: string;
+  readonly higherIsBetter: boolean;
+  readonly reference: Score;
+  readonly candidate: Score;
+  /** Relative loss, positive when worse. */
+  readonly drop: number;
+}
+
+export interface MeasureRequest {
+  readonly models: readonly string[];
+  /** Default: made-up inputs. */
+  readonly data?: DataRequest;
+  readonly shapes?: Sizes;
+  /** Default 1: what many threads gain depends on what else the machine does. */
+  readonly threads?: number;
+  /** Samples per run where the model leaves that free; default 1. */
+  readonly batch?: number;
+  /** How long to measure each model at least, in ms; default 1500. */
+  readonly budgetMs?: number;
+}
+
+export interface Measurement {
+  readonly models: readonly Speed[];
+  /** What the numbers hold for: processor, threads, batch, runs. */
+  readonly conditions: string;
+  readonly batch: number;
+  readonly threads: number;
+  readonly generated: boolean;
+}
+
+export interface Speed {
+  readonly model: string;
+  readonly medianMs: number;
+  /** From the first to the third quartile. */
+  readonly spreadMs: number;
+  readonly runs: number;
+}
+
+export interface KernelsRequest {
+  readonly model: string;
+}
+
+export interface Kernels {
+  /** How often each operator stands in the graph that ONNX Runtime executes; `domain.Op` outside the default domain. */
+  readonly kernels: ReadonlyMap<string, number>;
+}
+
+// ---- the wire between the processes
+
+/** What the process answers; the task is the only message that it gets. */
+export type HostMessage =
+  | { readonly kind: 'progress'; readonly progress: TaskProgress }
+  | { readonly kind: 'result'; readonly result: Tasks[TaskKind][1] }
+  | {
+      readonly kind: 'failure';
+      readonly what: string;
+      readonly where?: string;
+      readonly hint?: string;
+    };
+
+/** The models that a task is about. */
+export function modelsOf(task: Task): readonly string[] {
+  switch (task.kind) {
+    case 'compare':
+      return [task.reference, task.candidate];
+    case 'measure':
+      return task.models;
+    default:
+      return [task.model];
+  }
+}

@@ -1,0 +1,76 @@
+/** Starts jobs in processes of their own and passes on what they say. */
+import { fork } from 'node:child_process';
+import path from 'node:path';
+import { CancelledError, WhittleError } from '../errors';
+
+interface About {
+  readonly recipeText: string;
+  readonly recipeFile: string | undefined;
+  /** Where paths of the recipe start from. */
+  readonly folder: string;
+  readonly model: string;
+}
+
+export type JobRequest =
+  | ({ readonly kind: 'apply'; readonly output: string; readonly overwrite: boolean } & About)
+  | ({ readonly kind: 'plan' } & About);
+
+export type JobAnswer =
+  | {
+      readonly kind: 'progress';
+      readonly phase: string;
+      readonly detail: string;
+      readonly fraction: number;
+    }
+  | { readonly kind: 'applied'; readonly output: string; readonly report: string }
+  | { readonly kind: 'planned'; readonly decisions: readonly unknown[] }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'failure'; readonly message: string };
+
+type Result<R extends JobRequest> = Extract<
+  JobAnswer,
+  { kind: R['kind'] extends 'apply' ? 'applied' : 'planned' }
+>;
+type Told = Extract<JobAnswer, { kind: 'progress' }>;
+
+/** A cancelled job has so long to tidy up before it is killed. */
+const GRACE_MS = 2000;
+
+/** @throws WhittleError with the reason of the failure, CancelledError once the job has stopped and tidied up */
+export function runJob<R extends JobRequest>(
+  request: R,
+  signal: AbortSignal,
+  onProgress: (progress: Told) => void = () => undefined,
+): Promise<Result<R>> {
+  return new Promise((resolve, reject) => {
+    const child = fork(path.join(import.meta.dirname, 'job.js'), {
+      execArgv: [],
+      serialization: 'advanced',
+    });
+    const cancel = () => {
+      child.send('cancel', () => undefined);
+      setTimeout(() => child.kill('SIGKILL'), GRACE_MS).unref();
+    };
+    let last: JobAnswer | undefined;
+    child.on('message', (answer: JobAnswer) => {
+      if (answer.kind === 'progress') onProgress(answer);
+      else last = answer;
+    });
+    child.on('error', reject);
+    child.on('exit', (code, killedBy) => {
+      signal.removeEventListener('abort', cancel);
+      if (last?.kind === 'applied' || last?.kind === 'planned') resolve(last as Result<R>);
+      else if (signal.aborted || last?.kind === 'cancelled') reject(new CancelledError());
+      else if (last?.kind === 'failure') reject(new WhittleError(last.message));
+      else
+        reject(
+          new WhittleError(`the job ended unexpectedly (${killedBy ?? `exit code ${code}`})`, {
+            hint: 'Nothing was written; try again',
+          }),
+        );
+    });
+    if (signal.aborted) cancel();
+    else signal.addEventListener('abort', cancel, { once: true });
+    child.send(request);
+  });
+}
