@@ -64,7 +64,7 @@ export default tseslint.config(
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: {
       parserOptions: {
-        project: ['./tsconfig.json', './webview/tsconfig.json'],
+        project: ['./tsconfig.json', './webview/tsconfig.json', './test/webview/tsconfig.json'],
         tsconfigRootDir: import.meta.dirname,
         noWarnOnMultipleProjects: true,
       },
@@ -122,4 +122,6 @@ export default tseslint.config(
   },
   { files: ['webview/**/*.tsx'], ...reactHooks.configs.flat.recommended },
   { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
+  // What a browser test hands to the page runs there.
+  { files: ['test/**/*.mjs'], languageOptions: { globals: globals.browser } },
 );

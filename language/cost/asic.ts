@@ -101,8 +101,7 @@ interface Traffic {
 
 /**
  * The least traffic over the ways to block the product: whole columns of weights or whole rows of inputs kept while the
- * other operand streams, or blocks of outputs kept while both do. Half of each memory fills while the other is used. An
- * operand that fits is read once.
+ * other operand streams, or blocks of outputs kept while both do. Half of each memory fills while the other is used.
  */
 function dramTraffic(
   { input, weight, output }: OperandBytes,
@@ -115,10 +114,11 @@ function dramTraffic(
     sums: (sramKib.ofmap * 512) / PARTIAL_SUM_BYTES,
   };
   const read = (inputPasses: number, weightPasses: number): Traffic => ({
-    activations: input * (input <= room.input ? 1 : inputPasses) + output,
-    weights: weight * (weight <= room.weight ? 1 : weightPasses),
+    activations: input * inputPasses + output,
+    weights: weight * weightPasses,
   });
-  const ways = [read(Math.ceil(weight / room.weight), 1), read(1, Math.ceil(input / room.input))];
+  const blocksOf = (bytes: number, half: number) => Math.max(1, Math.ceil(bytes / half));
+  const ways = [read(blocksOf(weight, room.weight), 1), read(1, blocksOf(input, room.input))];
   for (let blocks = 1; blocks < 2 * n; blocks *= 2) {
     const rows = Math.max(1, Math.floor(room.sums / Math.ceil(n / blocks)));
     ways.push(read(Math.min(blocks, n), Math.ceil(m / rows)));

@@ -93,7 +93,8 @@ function place(
     let profile = profiles.get(assigned);
     if (!profile) {
       if (!resolve) throw new WhittleError(`${id} is assigned to ${assigned}, which is not known`);
-      profile = resolve(assigned);
+      const found = resolve(assigned);
+      profile = found.id === target.id ? target : found;
       profiles.set(assigned, profile);
     }
     return profile;
@@ -163,7 +164,7 @@ function nothing(
 
 const NO_TERMS: LayerCost['terms'] = [];
 
-/** Kinds whose profiles hold energies. */
+/** Kinds whose profiles hold energies; of the others only time was measured. */
 const HAS_ENERGY = { mobile: false, fpga: false, asic: true, reram: true };
 
 function costOf(layer: Layer, profile: TargetProfile): Cost {

@@ -10,8 +10,9 @@ export interface Gemm {
   readonly k: number;
 }
 
-/** The products of a layer; groups of a convolution are products of their own. */
-export function gemmOf({ conv, matmul }: Workload): Gemm | undefined {
+/** The products of a layer, if it has any; groups of a convolution are products of their own. */
+export function gemmOf({ conv, matmul, macs }: Workload): Gemm | undefined {
+  if (!macs) return undefined;
   if (matmul) return { count: matmul.batch, m: matmul.m, n: matmul.n, k: matmul.k };
   if (!conv) return undefined;
   const taps = product(conv.kernel);

@@ -90,7 +90,7 @@ class Measurer implements NodeReading {
     let count: Count | undefined;
     let reason: string | undefined;
     try {
-      count = this.operator.count(this);
+      count = sound(this.operator.count(this));
     } catch (error) {
       if (!(error instanceof NotKnown)) throw error;
       reason = error.message;
@@ -284,6 +284,14 @@ class Measurer implements NodeReading {
     const weights = this.#weight(count)?.stored.filter(({ role }) => role === 'weight') ?? [];
     return weights.length === 0 ? () => DENSE : () => densityOf(weights);
   }
+}
+
+/** Sizes that contradict each other make counts that are no numbers, or beyond what a number holds exactly. */
+function sound(count: Count): Count {
+  for (const amount of [count.macs ?? 0, count.ops])
+    if (!(amount >= 0 && amount <= Number.MAX_SAFE_INTEGER))
+      throw new NotKnown('its sizes do not fit together');
+  return count;
 }
 
 /** Tensors that count as trained wherever arithmetic reads them: more than one element, so that eps and √2 do not. */

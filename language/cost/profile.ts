@@ -7,15 +7,14 @@ import { z } from 'zod';
 const positive = (description: string) => z.number().positive().meta({ description });
 const atLeastZero = (description: string) => z.number().min(0).meta({ description });
 const count = (description: string) => z.number().int().positive().meta({ description });
-const share = (description: string) => z.number().min(0).meta({ description });
 const names = (description: string) => z.array(z.string()).meta({ description });
 
 const heldOutError = z
   .strictObject({
     of: z.string().meta({ description: 'Which rows were predicted' }),
     rows: count('How many'),
-    meanError: share('Mean of |predicted/measured − 1|, 0.05 is 5 %'),
-    medianError: share('Median of the same'),
+    meanError: atLeastZero('Mean of |predicted/measured − 1|, 0.05 is 5 %'),
+    medianError: atLeastZero('Median of the same'),
     lowError: z.number().meta({ description: 'Tenth percentile of predicted/measured − 1' }),
     highError: z.number().meta({ description: 'Ninetieth percentile of predicted/measured − 1' }),
     rankCorrelation: z.number().min(-1).max(1).meta({ description: 'Spearman’s' }),

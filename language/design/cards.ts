@@ -57,7 +57,9 @@ export function shapeText(shape: Shape | undefined): string {
 
 function titleOf(part: Shown['part']): string {
   if (part.kind !== 'stack') return part.title;
-  return `${part.members[0]!.title} – ${part.members.at(-1)!.title}`;
+  // The members may be named by their own first and last layers.
+  const [first] = part.members[0]!.title.split(' – ');
+  return `${first} – ${part.members.at(-1)!.title.split(' – ').at(-1)}`;
 }
 
 function subtitleOf(part: Shown['part'], layers: readonly Layer[], scene: Scene): string {

@@ -1,5 +1,6 @@
 /** What a picture of a model before and after its recipe is made from, whichever blocks are open. */
 import { positionsOf, treeOf, type Block, type Part, type Positions } from '../graph/blocks';
+import { likeness } from '../graph/blocks/likeness';
 import { enclosingScopes } from '../graph/names';
 import type { Node } from '../graph/graph';
 import type { Shape } from '../onnx/model';
@@ -32,7 +33,10 @@ export function sceneOf(looking: Looking): Scene {
   for (const layer of merged.layers.values()) looks.set(layer.id, lookOf(layer, looking));
   const whole = treeOf(
     [...merged.layers.values()].map(({ before, after }) => before ?? after!),
-    ({ id }) => merged.reads.get(id) ?? [],
+    {
+      reads: ({ id }) => merged.reads.get(id) ?? [],
+      likeness: (node) => likeness(node, before.graph.node(node.id) ? before.graph : after.graph),
+    },
   );
   const found = structures(positionsOf(whole), merged, looks, {
     before: before.graph,

@@ -4,7 +4,7 @@
  */
 import type { Block, Part, Positions } from '../graph/blocks';
 import type { Graph } from '../graph/graph';
-import { likeness } from '../graph/likeness';
+import { likeness } from '../graph/blocks/likeness';
 import type { Shape } from '../onnx/model';
 import type { Source } from './flow';
 import type { Look } from './looks';

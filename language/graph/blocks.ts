@@ -1,6 +1,8 @@
 /** The tree of scopes of a graph: the model's own blocks, as its code named them, and the layers in them. */
 import { captures, type Graph, type Node } from './graph';
-import { homesOf, separate } from './visits';
+import { likeness } from './blocks/likeness';
+import { sections, type Sectioned } from './blocks/sections';
+import { homesOf, separate } from './blocks/visits';
 
 export type Part = Block | Layer;
 
@@ -13,9 +15,12 @@ export interface Layer {
 
 export interface Block {
   readonly kind: 'block';
-  /** Scope path, the empty string for the root; with `#2` for what a second visit of the scope computes. */
+  /**
+   * Scope path, the empty string for the root. What a second visit of a scope computes has `#2` after it, a section of
+   * unnamed layers `§` and its first layer.
+   */
   readonly path: string;
-  /** Whether it holds all layers of its scope. */
+  /** Whether it is a scope, with all layers in it. */
   readonly whole: boolean;
   /** Path from the block around it, without what merely repeats: `layer1.0` of `/layer1/layer1.0`. */
   readonly title: string;
@@ -25,8 +30,12 @@ export interface Block {
   readonly layers: number;
 }
 
-/** What a node reads, by the ids of nodes of the same tree. */
-export type Reads = (node: Node) => readonly string[];
+export interface Wiring {
+  /** What a node reads, by the ids of nodes of the same tree. */
+  readonly reads: (node: Node) => readonly string[];
+  /** Equal for nodes that do the same with weights of the same shapes. */
+  readonly likeness: (node: Node) => string;
+}
 
 /** Scopes deeper than any code nests are one with the scope around them. */
 const DEEPEST = 64;
@@ -41,19 +50,17 @@ export function blockTree(graph: Graph, plumbing: (node: Node) => boolean): Bloc
     const sources = plumbing(node) ? reads(node) : [node.id];
     for (const output of node.outputs) passed.set(output, sources);
   }
-  return treeOf(
-    graph.order.filter((node) => !plumbing(node)),
-    reads,
-  );
+  const layers = graph.order.filter((node) => !plumbing(node));
+  return treeOf(layers, { reads, likeness: (node) => likeness(node, graph) });
 }
 
 /**
  * The blocks that a list of nodes lies in. A scope that holds one layer becomes that layer, and a scope that holds one
  * scope becomes one with it. A scope that values leave and come back to, a module that the code calls several times,
- * becomes one block for each visit.
+ * becomes one block for each visit. More children than can be read are taken together to sections.
  */
-export function treeOf(nodes: readonly Node[], reads: Reads): Block {
-  const homes = homesOf(nodes, reads);
+export function treeOf(nodes: readonly Node[], wiring: Wiring): Block {
+  const homes = homesOf(nodes, wiring.reads);
   const entries = nodes.map((node) => ({
     node,
     segments: homes
@@ -62,7 +69,7 @@ export function treeOf(nodes: readonly Node[], reads: Reads): Block {
       .slice(1, DEEPEST + 1),
   }));
   const root: Scope = { segments: [], visit: 1, whole: true, entries };
-  return blockOf(root, descend(root, reads), '', reads);
+  return blockOf(root, descend(root, wiring), '', wiring);
 }
 
 /** The layers of a part, in the order of the tree. */
@@ -111,11 +118,16 @@ interface Scope {
 
 type Child = Scope | Node;
 
-/** The innermost of scopes that hold nothing but each other, and its children. */
-function descend(scope: Scope, reads: Reads): { inner: Scope; children: readonly Child[] } {
+/** A scope opened: the innermost of scopes that hold nothing but each other, and its children. */
+interface Opened {
+  readonly inner: Scope;
+  readonly children: readonly Child[];
+}
+
+function descend(scope: Scope, wiring: Wiring): Opened {
   let inner = scope;
   for (;;) {
-    const children = childrenOf(inner, reads);
+    const children = childrenOf(inner, wiring);
     const [only] = children;
     if (!only || children.length > 1 || !isScope(only)) return { inner, children };
     inner = only;
@@ -123,7 +135,7 @@ function descend(scope: Scope, reads: Reads): { inner: Scope; children: readonly
 }
 
 /** Inner scopes and layers of a scope in the order of their first nodes. */
-function childrenOf({ segments, whole, entries }: Scope, reads: Reads): Child[] {
+function childrenOf({ segments, whole, entries }: Scope, { reads }: Wiring): Child[] {
   const depth = segments.length;
   const visits = separate(entries, {
     id: ({ node }) => node.id,
@@ -146,35 +158,73 @@ function childrenOf({ segments, whole, entries }: Scope, reads: Reads): Child[] 
 
 const isScope = (child: Child): child is Scope => 'segments' in child;
 
-function partOf(child: Child, around: Scope, path: string, reads: Reads): Part {
+function blockOf(scope: Scope, { inner, children }: Opened, path: string, wiring: Wiring): Block {
+  const innerPath = path + pathOf(inner.segments.slice(scope.segments.length));
+  const parts = children.map((child) => partOf(child, inner, innerPath, wiring));
+  const inSections = sections(listed(children, wiring)).map((section) =>
+    sectionOf(section, parts, innerPath),
+  );
+  return { kind: 'block', path, whole: scope.whole, title: '', ...withLayers(inSections) };
+}
+
+function partOf(child: Child, around: Scope, path: string, wiring: Wiring): Part {
   if (!isScope(child)) return { kind: 'layer', node: child, title: nodeTitle(child) };
-  const opened = descend(child, reads);
+  const opened = descend(child, wiring);
   const suffix = child.visit === 1 ? '' : `#${child.visit}`;
   const name = relativeTitle(opened.inner.segments, around.segments.length);
-  const title = suffix ? `${name} ${suffix}` : name;
+  const title = suffix === '' ? name : `${name} ${suffix}`;
   const [only] = opened.children;
   if (only && opened.children.length === 1 && !isScope(only))
     return { kind: 'layer', node: only, title };
-  const inside = child.segments.slice(around.segments.length).map((segment) => `/${segment}`);
-  return { ...blockOf(child, opened, `${path}${inside.join('')}${suffix}`, reads), title };
+  const own = path + pathOf(child.segments.slice(around.segments.length)) + suffix;
+  return { ...blockOf(child, opened, own, wiring), title };
 }
 
-function blockOf(
-  scope: Scope,
-  { inner, children }: ReturnType<typeof descend>,
-  path: string,
-  reads: Reads,
-): Block {
-  const innerPath =
-    path +
-    inner.segments
-      .slice(scope.segments.length)
-      .map((s) => `/${s}`)
-      .join('');
-  const parts = children.map((child) => partOf(child, inner, innerPath, reads));
-  const layers = parts.reduce((n, part) => n + (part.kind === 'layer' ? 1 : part.layers), 0);
-  return { kind: 'block', path, whole: scope.whole, title: '', children: parts, layers };
+const pathOf = (segments: readonly string[]): string =>
+  segments.map((segment) => `/${segment}`).join('');
+
+const withLayers = (children: readonly Part[]): Pick<Block, 'children' | 'layers'> => ({
+  children,
+  layers: children.reduce((n, part) => n + (part.kind === 'layer' ? 1 : part.layers), 0),
+});
+
+// ---- sections
+
+/** Children as a list that sections are made of. */
+function listed(children: readonly Child[], wiring: Wiring) {
+  const position = new Map<string, number>();
+  const nodesOf = (child: Child) => (isScope(child) ? child.entries.map((e) => e.node) : [child]);
+  children.forEach((child, i) => {
+    for (const { id } of nodesOf(child)) position.set(id, i);
+  });
+  return children.map((child, i) => {
+    const sources = nodesOf(child).flatMap((node) =>
+      wiring.reads(node).map((id) => position.get(id)),
+    );
+    const reads = [...new Set(sources)].filter((source) => source !== undefined && source < i);
+    return {
+      reads: reads as number[],
+      closed: isScope(child),
+      kind: isScope(child) ? 'scope' : child.op,
+      same: isScope(child) ? `scope of ${child.entries.length}` : wiring.likeness(child),
+    };
+  });
 }
+
+function sectionOf(section: Sectioned, parts: readonly Part[], path: string): Part {
+  if (typeof section === 'number') return parts[section]!;
+  const first = layersOf(parts[firstOf(section)]!)[0]!;
+  const own = `${path}/§${first.node.id}`;
+  const inside = withLayers(section.map((inner) => sectionOf(inner, parts, own)));
+  const last = inside.children.flatMap(layersOf).at(-1)!;
+  const title = `${first.title} – ${last.title}`;
+  return { kind: 'block', path: own, whole: false, title, ...inside };
+}
+
+const firstOf = (section: Sectioned): number =>
+  typeof section === 'number' ? section : firstOf(section[0]!);
+
+// ---- titles
 
 /** A node's name without its scope, and without the prefix that PyTorch's newer exporter gives to every node. */
 function nodeTitle({ id, scope }: Node): string {

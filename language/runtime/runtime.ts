@@ -5,7 +5,6 @@
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { CancelledError, throwIfCancelled, WhittleError } from '../errors';
 import { withScratch } from './scratch';
 import { modelsOf, type HostMessage, type ResultOf, type Task, type TaskProgress } from './tasks';
@@ -81,12 +80,8 @@ function startHost(entry: string, scratch: string): ChildProcess {
   });
 }
 
-/** Bundles lie side by side, as CommonJS or as a module. */
-function defaultEntry(): string {
-  const folder =
-    typeof __dirname === 'string' ? __dirname : path.dirname(fileURLToPath(import.meta.url));
-  return path.join(folder, 'runtime.js');
-}
+/** Bundles lie side by side. */
+const defaultEntry = (): string => path.join(import.meta.dirname, 'runtime.js');
 
 function crashed(task: Task, stage: string, reason: string, stderr: string): WhittleError {
   const outOfMemory = reason === 'SIGKILL' || stderr.includes('heap out of memory');

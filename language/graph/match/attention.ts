@@ -118,5 +118,5 @@ export function residualAfter(graph: Graph, facts: Facts, product: Node): Residu
 
 function sameShape(facts: Facts, a: string, b: string): boolean {
   const [left, right] = [a, b].map((value) => fixedShape(facts.value(value).shape));
-  return left !== undefined && right !== undefined && left.join() === right.join();
+  return left !== undefined && left.join() === right?.join();
 }

@@ -5,6 +5,7 @@ import type { ValueFacts } from '../../facts';
 import type { Call, Rule, Rules } from '../call';
 import { add, floorDivide, Impossible, isAtLeast, multiply, productOf, subtract } from '../dims';
 import { tensorOf } from '../values';
+import { requestedShape } from './reshaping';
 import { dilated, windowOutputs } from './windows';
 
 interface Layout {
@@ -92,14 +93,11 @@ export const qLinearConv: Rule = (call) =>
 /** [N, C·∏block, L] to [N, C, …image]. */
 const col2Im: Rule = (call) => {
   const columns = call.input(0).shape;
-  const image = call.known(1)?.elements;
+  const image = requestedShape(call, 1);
   const block = call.known(2)?.elements;
-  const rank = call.shape(1)?.[0];
-  const extents =
-    image ?? (typeof rank === 'number' && rank < 64 ? new Array<Dim>(rank).fill(null) : undefined);
-  if (!columns || !extents) return call.like(undefined);
+  if (!columns || !image) return call.like(undefined);
   const channels = block ? floorDivide(columns[1] ?? null, productOf(block)) : null;
-  return call.like([columns[0] ?? null, channels, ...extents]);
+  return call.like([columns[0] ?? null, channels, ...image]);
 };
 
 export const convolution: Rules = {

@@ -22,12 +22,11 @@ const listLength = (call: Call, ...names: string[]): number | undefined => {
 
 /** Labels [N] and scores [N, classes]; labels are strings or integers, as the model lists them. */
 function classifier(call: Call, strings: string, ints: string): ValueFacts[] {
-  const classes = listLength(call, strings) ?? listLength(call, ints);
-  const type = listLength(call, strings) ? 'string' : 'int64';
-  // Two classes may be told by one weight, but always get two scores.
+  const named = listLength(call, strings);
+  const classes = named ?? listLength(call, ints) ?? null;
   return [
-    tensorOf(type, [rows(call)]),
-    tensorOf('float32', [rows(call), classes === undefined ? null : Math.max(classes, 1)]),
+    tensorOf(named ? 'string' : 'int64', [rows(call)]),
+    tensorOf('float32', [rows(call), classes]),
   ];
 }
 

@@ -27,7 +27,7 @@ export function reduce(call: Call, fold?: Fold): ValueFacts {
   return tensorOf(call.type(0), reducedShape(x.shape, axes, keep), elements);
 }
 
-const by =
+const folding =
   (fold?: Fold): Rule =>
   (call) =>
     reduce(call, fold);
@@ -99,16 +99,16 @@ const cumulativeSum: Rule = (call) => {
 const total: Fold = (elements) => elements.reduce(add, 0);
 
 export const reduction: Rules = {
-  ReduceL1: by(),
-  ReduceL2: by(),
-  ReduceLogSum: by(),
-  ReduceLogSumExp: by(),
-  ReduceSumSquare: by(),
-  ReduceMax: by((elements) => elements.reduce(maximum)),
-  ReduceMin: by((elements) => elements.reduce(minimum)),
-  ReduceProd: by((elements) => elements.reduce(multiply, 1)),
-  ReduceSum: by(total),
-  ReduceMean: by((elements) => fraction(total(elements), elements.length)),
+  ReduceL1: folding(),
+  ReduceL2: folding(),
+  ReduceLogSum: folding(),
+  ReduceLogSumExp: folding(),
+  ReduceSumSquare: folding(),
+  ReduceMax: folding((elements) => elements.reduce(maximum)),
+  ReduceMin: folding((elements) => elements.reduce(minimum)),
+  ReduceProd: folding((elements) => elements.reduce(multiply, 1)),
+  ReduceSum: folding(total),
+  ReduceMean: folding((elements) => fraction(total(elements), elements.length)),
   ArgMax: argument,
   ArgMin: argument,
   TopK: topK,

@@ -7,7 +7,7 @@ import { buildElements, elementAt } from '../elements';
 import { tensorOf } from '../values';
 
 /** As many unknown dimensions as a shape tensor has elements; undefined when even that is unknown. */
-export function unknownOfLength(call: Call, index: number): Dim[] | undefined {
+function unknownOfLength(call: Call, index: number): Dim[] | undefined {
   const length = call.shape(index)?.[0];
   return typeof length === 'number' && length <= 64 ? new Array<Dim>(length).fill(null) : undefined;
 }

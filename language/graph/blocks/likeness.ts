@@ -1,6 +1,6 @@
 /** What a node is, apart from what it is called and what it reads. */
-import type { AttributeValue } from '../onnx/model';
-import type { Graph, Node } from './graph';
+import type { AttributeValue } from '../../onnx/model';
+import type { Graph, Node } from '../graph';
 
 /** Equal for nodes of one operator with the same attributes and weights of the same shapes, wherever they stand. */
 export const likeness = (node: Node, graph: Graph): string =>

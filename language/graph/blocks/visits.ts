@@ -1,6 +1,6 @@
 /** Where nodes belong when names alone would tear the graph: strays without a scope, and scopes that run several times. */
-import { enclosingScopes } from './names';
-import type { Node } from './graph';
+import { enclosingScopes } from '../names';
+import type { Node } from '../graph';
 
 /**
  * The scope of each node, by id. Exporters and optimisers add nodes without one; such a stray belongs to the innermost

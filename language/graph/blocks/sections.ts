@@ -24,9 +24,10 @@ const READABLE = 40;
 const SECTION = 16;
 /** A value that is read so far away (a tap of a pyramid, a mask) does not hold together what lies between. */
 const FAR = 48;
-/** Of a repeat that is looked for: pieces at most, entries at least. */
+/** Of the unit of a repeat: pieces at most, entries at least and at most. */
 const LONGEST_PERIOD = 12;
 const SHORTEST_UNIT = 3;
+const LONGEST_UNIT = 40;
 
 export function sections(list: readonly Listed[]): readonly Sectioned[] {
   if (list.length <= READABLE) return list.map((_, i) => i);
@@ -110,7 +111,7 @@ function repeatsIn(
       const count = Math.floor((i - start) / period) + 1;
       const unit = sum(sizes, start, start + period);
       const saved = (count - 1) * unit;
-      if (saved > most && unit >= SHORTEST_UNIT) {
+      if (saved > most && unit >= SHORTEST_UNIT && unit <= LONGEST_UNIT) {
         most = saved;
         best = { start, period, count };
       }
@@ -143,27 +144,27 @@ function between(runs: readonly Run[], end: number): Run[] {
   return out;
 }
 
-/** Pieces in sections of a readable length; short remainders stay as they are. */
+/** Pieces in sections of a readable length. Few entries join the section before them, or stay as they are. */
 function gathered(pieces: readonly (readonly number[])[], list: readonly Listed[]): Sectioned[] {
   const out: Sectioned[] = [];
+  let before: number[] | undefined;
   let open: number[] = [];
-  const flush = () => {
-    const parts = open.length <= SECTION / 2 ? open.length : Math.round(open.length / SECTION) || 1;
-    const size = Math.ceil(open.length / parts);
-    for (let k = 0; k < open.length; k += size)
-      out.push(...(size === 1 ? open.slice(k, k + 1) : [open.slice(k, k + size)]));
+  const close = () => {
+    if (open.length > SECTION / 2) {
+      const size = Math.ceil(open.length / Math.max(1, Math.round(open.length / SECTION)));
+      for (let k = 0; k < open.length; k += size) out.push((before = open.slice(k, k + size)));
+    } else if (before) before.push(...open);
+    else out.push(...open);
     open = [];
   };
   for (const piece of pieces) {
-    const [first] = piece;
-    if (piece.length === 1 && list[first!]!.closed) {
-      flush();
-      out.push(first!);
-      continue;
-    }
-    if (open.length + piece.length > 1.5 * SECTION) flush();
-    open.push(...piece);
+    const closed = piece.length === 1 && list[piece[0]!]!.closed;
+    if (closed || open.length + piece.length > 1.5 * SECTION) close();
+    if (closed) {
+      out.push(piece[0]!);
+      before = undefined;
+    } else open.push(...piece);
   }
-  flush();
+  close();
   return out;
 }

@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { access, constants } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { isCancellation, showFailure } from './failures';
+import type { Applied } from '../language/protocol';
+import type { Context } from './context';
+import { COMMAND, VIEW } from './ids';
+import { protocolUri } from './recipes/uris';
+
+export interface Job {
+  readonly recipe: vscode.Uri;
+  /** In place of the model that the recipe names. */
+  readonly model?: vscode.Uri | undefined;
+}
+
+interface Output {
+  readonly output: string;
+  readonly overwrite: boolean;
+}
+
+/** Applies a recipe from the first question to the open report; failures are told here, so that nobody else need. */
+export async function applyRecipe(context: Context, job: Job): Promise<void> {
+  if (!(await isTrusted())) return;
+  const destination = await whereTo(context, job);
+  if (!destination) return;
+  const applied = await withProgress(context, job, destination);
+  if (!applied) return;
+  context.runs.wrote(job.recipe, applied.output);
+  await openReport(applied.report);
+  offerOutput(applied.output);
+}
+
+/** Nothing is written on behalf of a folder that the user does not trust. */
+async function isTrusted(): Promise<boolean> {
+  if (vscode.workspace.isTrusted) return true;
+  const manage = vscode.l10n.t('Manage Trust');
+  const choice = await vscode.window.showWarningMessage(
+    vscode.l10n.t('Applying a recipe writes files, which needs a trusted workspace.'),
+    manage,
+  );
+  if (choice === manage) await vscode.commands.executeCommand('workbench.trust.manage');
+  return false;
+}
+
+/** An output that exists is asked about; where the folder cannot be written, another is asked for. */
+async function whereTo(context: Context, job: Job): Promise<Output | undefined> {
+  const { output, exists } = await context.backend.request('outputFor', request(job));
+  if (!(await isWritable(path.dirname(output)))) {
+    return saveAs(path.join(homedir(), path.basename(output)));
+  }
+  if (!exists) return { output, overwrite: false };
+  const overwrite = vscode.l10n.t('Overwrite');
+  const elsewhere = vscode.l10n.t('Save As…');
+  const choice = await vscode.window.showWarningMessage(
+    vscode.l10n.t('{0} exists already.', path.basename(output)),
+    { modal: true, detail: output },
+    overwrite,
+    elsewhere,
+  );
+  if (choice === elsewhere) return saveAs(output);
+  return choice === overwrite ? { output, overwrite: true } : undefined;
+}
+
+/** The dialog asks about existing files by itself. */
+async function saveAs(proposal: string): Promise<Output | undefined> {
+  const chosen = await vscode.window.showSaveDialog({
+    defaultUri: vscode.Uri.file(proposal),
+    filters: { ONNX: ['onnx'] },
+    title: vscode.l10n.t('Write the compressed model to'),
+  });
+  return chosen && { output: chosen.fsPath, overwrite: true };
+}
+
+const isWritable = (folder: string) =>
+  access(folder, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+
+/** Answers what was written, or nothing when it failed or was cancelled. */
+function withProgress(
+  context: Context,
+  job: Job,
+  destination: Output,
+): Thenable<Applied | undefined> {
+  const { backend, runs, views } = context;
+  const token = randomUUID();
+  const options = {
+    location: vscode.ProgressLocation.Notification,
+    title: vscode.l10n.t('Applying {0}', path.posix.basename(job.recipe.path)),
+    cancellable: true,
+  };
+  return vscode.window.withProgress(options, async (bar, cancellation) => {
+    const cancel = () => void backend.request('cancel', { token }).catch(() => undefined);
+    if (!runs.begin(job.recipe, cancel)) {
+      void vscode.window.showInformationMessage(
+        vscode.l10n.t('This recipe is being applied already.'),
+      );
+      return undefined;
+    }
+    let reached = 0;
+    const listening = vscode.Disposable.from(
+      cancellation.onCancellationRequested(cancel),
+      backend.onProgress((progress) => {
+        if (progress.token !== token) return;
+        const increment = (progress.fraction - reached) * 100;
+        reached = progress.fraction;
+        bar.report({
+          increment,
+          message: [progress.phase, progress.detail].filter(Boolean).join(': '),
+        });
+        views.sendTo(job.recipe, 'progress', progress);
+      }),
+    );
+    try {
+      return await backend.request('apply', { ...request(job), ...destination, token });
+    } catch (error) {
+      if (!isCancellation(error)) showFailure(context.log, error);
+      return undefined;
+    } finally {
+      listening.dispose();
+      runs.end(job.recipe);
+      views.sendTo(job.recipe, 'progress', null);
+    }
+  });
+}
+
+/** An open document goes by its URI, so that what is not saved yet counts. */
+function request({ recipe, model }: Job): { recipe: string; model?: string } {
+  const open = vscode.workspace.textDocuments.some(
+    (document) => document.uri.toString() === recipe.toString(),
+  );
+  return {
+    recipe: open ? protocolUri(recipe) : recipe.fsPath,
+    ...(model && { model: model.fsPath }),
+  };
+}
+
+async function openReport(report: string): Promise<void> {
+  const beside =
+    vscode.window.tabGroups.activeTabGroup.activeTab?.input instanceof vscode.TabInputCustom;
+  await vscode.commands.executeCommand('vscode.openWith', vscode.Uri.file(report), VIEW.report, {
+    viewColumn: beside ? vscode.ViewColumn.Beside : vscode.ViewColumn.Active,
+    preview: false,
+  });
+}
+
+function offerOutput(output: string): void {
+  const show = vscode.l10n.t('Reveal File');
+  void vscode.window
+    .showInformationMessage(vscode.l10n.t('{0} was written.', path.basename(output)), show)
+    .then((choice) => {
+      if (choice === show) void vscode.commands.executeCommand(COMMAND.revealOutput);
+    });
+}

@@ -1,0 +1,47 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import type { Session } from '../../language/protocol';
+import type { Context } from '../context';
+import { webviewHtml, webviewOptions } from './html';
+import { WebviewSession, type Handlers } from './session';
+
+/** Fills a panel with our page and connects it. */
+export function openView(
+  context: Context,
+  kind: Session['view'],
+  document: vscode.Uri,
+  panel: vscode.WebviewPanel,
+  handlers: Handlers,
+): WebviewSession {
+  const { webview } = panel;
+  const session = new WebviewSession(
+    webview,
+    { ready: () => greeting(context, kind, document), ...handlers },
+    context.log,
+  );
+  context.views.add({ kind, document, panel, session });
+  webview.options = webviewOptions(context.extensionUri);
+  webview.html = webviewHtml(webview, context.extensionUri);
+  return session;
+}
+
+function greeting(context: Context, kind: Session['view'], document: vscode.Uri): Session {
+  return {
+    view: kind,
+    title: path.posix.basename(document.path),
+    target: context.target.current,
+    memory: context.memories.of(document),
+    strings: localisedStrings(),
+  };
+}
+
+/** The bundle of the display language; entries with comments carry the text inside. */
+function localisedStrings(): Record<string, string> {
+  const bundle: Record<string, string | { readonly message: string }> = vscode.l10n.bundle ?? {};
+  return Object.fromEntries(
+    Object.entries(bundle).map(([key, text]) => [
+      key,
+      typeof text === 'string' ? text : text.message,
+    ]),
+  );
+}

@@ -1,0 +1,172 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { launchBrowser } from '../../scripts/lib/browser.mjs';
+import { endOnSignals } from '../../scripts/lib/processes.mjs';
+import { OUT, runNode } from '../../scripts/lib/project.mjs';
+import { prepareData, serveVsCode } from '../../scripts/lib/vscode-server.mjs';
+import { prepareWorkspace } from '../../scripts/lib/workspace.mjs';
+import { setUpVsCode } from '../../scripts/setup-vscode.mjs';
+
+const SCREENSHOTS = path.join(OUT, 'screenshots');
+/** The workbench itself takes up to 15 s on a busy machine. */
+const MOST_MS = 60_000;
+
+endOnSignals();
+
+/**
+ * Opens the real workbench in a real browser, on a folder of its own with the samples and recipe templates. With `vsix`, the
+ * extension is installed from that file, as users get it; else it is this working copy, as last built.
+ */
+export async function openWorkbench({ vsix, settings, env } = {}) {
+  const temporary = mkdtempSync(path.join(tmpdir(), 'whittle-e2e-'));
+  const folder = prepareWorkspace(path.join(temporary, 'workspace'));
+  const data = path.join(temporary, 'data');
+  const server = await setUpVsCode();
+  prepareData(data, { link: !vsix, settings });
+  if (vsix) await install(server, data, vsix);
+  const vscode = await serveVsCode({ server, data, env });
+  const browser = await launchBrowser();
+  const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+  page.setDefaultTimeout(MOST_MS);
+  const workbench = new Workbench(page, folder, vscode.url(folder), async () => {
+    await browser.close();
+    await vscode.stop();
+    rmSync(temporary, { recursive: true, force: true });
+  });
+  await workbench.load();
+  return workbench;
+}
+
+async function install(server, data, vsix) {
+  const code = await runNode(
+    [
+      path.join(server, 'out/server-main.js'),
+      '--accept-server-license-terms',
+      ...['--server-data-dir', data, '--extensions-dir', path.join(data, 'extensions')],
+      ...['--install-extension', vsix],
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  if (code !== 0) throw new Error(`${vsix} could not be installed`);
+}
+
+/** What a person does at the workbench, in its words. */
+class Workbench {
+  constructor(page, folder, url, close) {
+    this.page = page;
+    /** Where the samples are, on disk. */
+    this.folder = folder;
+    this.url = url;
+    this.close = close;
+  }
+
+  async load() {
+    await this.page.goto(this.url);
+    await this.page.locator('.explorer-folders-view .monaco-list-row').first().waitFor();
+  }
+
+  /** Reloads the window, as after a restart. */
+  async reload() {
+    await this.page.goto('about:blank');
+    await this.load();
+  }
+
+  /** A row of the Explorer; the folders on the way are opened. */
+  async explorerRow(file) {
+    const parts = file.split('/');
+    for (const [depth, name] of parts.entries()) {
+      const row = this.page
+        .locator('.explorer-folders-view .monaco-list-row')
+        .filter({ has: this.page.getByText(name, { exact: true }) });
+      await row.waitFor();
+      if (depth === parts.length - 1) return row;
+      if ((await row.getAttribute('aria-expanded')) !== 'true') await row.click();
+    }
+  }
+
+  /** Picks an item of a file's context menu. Extensions add theirs some seconds after the files appear. */
+  async contextMenu(file, item) {
+    const row = await this.explorerRow(file);
+    const entry = this.page.getByRole('menuitem', { name: item });
+    const end = Date.now() + MOST_MS;
+    for (;;) {
+      await row.click({ button: 'right' });
+      await this.page.getByRole('menuitem', { name: 'Copy Path' }).first().waitFor();
+      if (await entry.count()) break;
+      if (Date.now() > end) throw new Error(`the context menu of ${file} has no “${item}”`);
+      await this.page.keyboard.press('Escape');
+      await this.page.waitForTimeout(250);
+    }
+    // For a moment after it opened, a menu takes a click for the end of the one that opened it.
+    while (await entry.isVisible()) {
+      await entry.click();
+      await this.page.waitForTimeout(250);
+    }
+  }
+
+  /** Runs a command from the palette. */
+  async command(title) {
+    await this.page.keyboard.press('F1');
+    await this.page.locator('.quick-input-widget').waitFor({ state: 'visible' });
+    await this.page.keyboard.type(title);
+    await this.choose(title);
+  }
+
+  /** Picks an entry of the open quick pick. */
+  async choose(text) {
+    await this.page
+      .locator('.quick-input-list .monaco-list-row')
+      .filter({ hasText: text })
+      .first()
+      .click();
+  }
+
+  /** The innermost frame of the webview that shows what the selector finds. */
+  async webview(selector = '#root > *') {
+    const end = Date.now() + MOST_MS;
+    while (Date.now() < end) {
+      for (const frame of this.page.frames()) {
+        if (/fake\.html/.test(frame.url()) && (await isShown(frame, selector))) return frame;
+      }
+      await this.page.waitForTimeout(100);
+    }
+    throw new Error(`no webview shows ${selector}`);
+  }
+
+  tab(name) {
+    return this.page.locator('.tabs-container .tab').filter({ hasText: name });
+  }
+
+  get activeTab() {
+    return this.page.locator('.editor-group-container.active .tab.active');
+  }
+
+  notification(text) {
+    return this.page.locator('.notification-list-item').filter({ hasText: text });
+  }
+
+  statusBarItem(text) {
+    return this.page.locator('.statusbar-item').filter({ hasText: text });
+  }
+
+  /** The lines of the text editors, with their inlay hints. */
+  get text() {
+    return this.page.locator('.editor-instance .view-line');
+  }
+
+  /** Keeps a picture for people; `out/screenshots/NAME.png`. */
+  async screenshot(name) {
+    mkdirSync(SCREENSHOTS, { recursive: true });
+    await this.page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`) });
+  }
+}
+
+/** A frame that is on its way out answers with an error. */
+async function isShown(frame, selector) {
+  try {
+    return (await frame.locator(selector).count()) > 0;
+  } catch {
+    return false;
+  }
+}

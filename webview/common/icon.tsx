@@ -1,0 +1,47 @@
+export type IconName =
+  | 'add'
+  | 'arrow-down'
+  | 'arrow-right'
+  | 'arrow-swap'
+  | 'arrow-up'
+  | 'check'
+  | 'chevron-down'
+  | 'chevron-right'
+  | 'circle-filled'
+  | 'circle-outline'
+  | 'close'
+  | 'copy'
+  | 'debug-restart'
+  | 'discard'
+  | 'error'
+  | 'file-code'
+  | 'folder-opened'
+  | 'go-to-file'
+  | 'graph'
+  | 'gripper'
+  | 'history'
+  | 'info'
+  | 'layout-panel'
+  | 'layout-sidebar-left'
+  | 'layout-sidebar-right'
+  | 'link-external'
+  | 'loading'
+  | 'map'
+  | 'play'
+  | 'question'
+  | 'redo'
+  | 'remove'
+  | 'screen-full'
+  | 'search'
+  | 'sync'
+  | 'trash'
+  | 'warning'
+  | 'watch'
+  | 'zoom-in'
+  | 'zoom-out';
+
+/** A codicon; always beside a text or inside a labelled control, so hidden from screen readers. */
+export function Icon({ name, spin = false }: { readonly name: IconName; readonly spin?: boolean }) {
+  const turning = spin ? ' codicon-modifier-spin' : '';
+  return <i className={`codicon codicon-${name}${turning}`} aria-hidden="true" />;
+}

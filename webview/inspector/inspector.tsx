@@ -1,0 +1,17 @@
+import { useView } from '../app/context';
+import { ModelOverview } from './modelOverview';
+import { ManyNodes } from './manyNodes';
+import { NodePanel } from './nodePanel';
+import { StepPanel } from './stepPanel';
+
+/** Properties of whatever is chosen: a step of the recipe, one node, several, or the model. */
+export function Inspector() {
+  const step = useView((state) => state.step);
+  const selected = useView((state) => state.selected);
+  const steps = useView((state) => state.design?.recipe?.steps);
+  const summary = step === null ? undefined : steps?.[step];
+  if (summary && step !== null) return <StepPanel key={step} step={summary} index={step} />;
+  if (selected.length > 1) return <ManyNodes ids={selected} />;
+  if (selected.length === 1) return <NodePanel id={selected[0]!} />;
+  return <ModelOverview />;
+}

@@ -1,0 +1,103 @@
+import { useState } from 'react';
+import type { Report } from '../../language/protocol';
+import { useApp, useView } from '../app/context';
+import { Button } from '../common/elements';
+import { text } from '../strings';
+import { Skeleton } from '../states/skeleton';
+import { Environment } from './environment';
+import { FidelityTable } from './fidelityTable';
+import { Headline } from './headline';
+import { LayerTable } from './layerTable';
+import { Skipped } from './skipped';
+import { Waterfall } from './waterfall';
+
+/** What applying a recipe did, what it did not, and how far both can be trusted. */
+export function ReportView() {
+  const report = useView((state) => state.report);
+  return report ? <Page report={report} /> : <Skeleton />;
+}
+
+function Page({ report }: { readonly report: Report }) {
+  const app = useApp();
+  const wanted = useView((state) => state.target);
+  const targets = report.after.targets;
+  const [chosen, choose] = useState<string | null>(null);
+  const target = [chosen, wanted, targets[0]?.id].find(
+    (id) => id != null && targets.some((one) => one.id === id),
+  );
+  return (
+    <main className="report" data-testid="report">
+      <header className="report-head">
+        <div>
+          <h1>{fileName(report.output.path)}</h1>
+          <p className="quiet">
+            {text('report.from', {
+              model: fileName(report.model.path),
+              recipe: fileName(report.recipe.path),
+              when: new Date(report.createdAt).toLocaleString(),
+            })}
+          </p>
+        </div>
+        <div className="buttons">
+          <Button
+            secondary
+            icon="go-to-file"
+            testId="open-recipe"
+            onClick={() => void app.host.request('open', { what: 'recipe' })}
+          >
+            {text('report.openRecipe')}
+          </Button>
+          <Button
+            secondary
+            icon="folder-opened"
+            testId="reveal-output"
+            onClick={() => void app.host.request('open', { what: 'output' })}
+          >
+            {text('apply.reveal')}
+          </Button>
+        </div>
+      </header>
+      <Skipped steps={report.steps} />
+      <Headline report={report} />
+      {target != null && (
+        <>
+          <TargetTabs targets={targets} target={target} choose={choose} />
+          <Waterfall report={report} target={target} />
+        </>
+      )}
+      <FidelityTable fidelity={report.fidelity} />
+      <LayerTable layers={report.layers} target={target ?? null} />
+      <Environment report={report} />
+    </main>
+  );
+}
+
+interface TargetTabsProps {
+  readonly targets: Report['after']['targets'];
+  readonly target: string;
+  readonly choose: (target: string) => void;
+}
+
+/** Which target the waterfall and the layers show. */
+function TargetTabs({ targets, target, choose }: TargetTabsProps) {
+  if (targets.length < 2) return null;
+  return (
+    <div className="segments" role="group" aria-label={text('pick.target')}>
+      {targets.map(({ id, title }) => (
+        <button
+          key={id}
+          type="button"
+          aria-pressed={id === target}
+          data-testid={`report-target-${id}`}
+          onClick={() => choose(id)}
+        >
+          {title}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function fileName(path: string): string {
+  return path.split(/[\\/]/).at(-1) ?? path;
+}
