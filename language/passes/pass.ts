@@ -48,12 +48,57 @@ export interface Range {
   readonly max: number;
 }
 
-/** What a plan may look at beside the graph. */
+/** Statistics of a value over the calibration data, one entry per index of its last axis (axis 1 of an image). */
+export interface ChannelMoments {
+  /** Elements seen per channel. */
+  readonly count: number;
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+  readonly mean: Float64Array;
+  /** Mean of the squares. */
+  readonly meanSquare: Float64Array;
+}
+
+/** XᵀX of a value seen as rows over its last axis, accumulated in float64. */
+export interface Gram {
+  /** Rows of X that went in. */
+  readonly rows: number;
+  /** Length of the last axis. */
+  readonly size: number;
+  /** `size` × `size`, row after row. */
+  readonly data: Float64Array;
+}
+
+/** Elements of a value as they came, one entry per run, the batch first. */
+export type Activations = readonly {
+  readonly dims: readonly number[];
+  readonly data: Float32Array;
+}[];
+
+/**
+ * What a plan may look at beside the graph. What is measured runs over the calibration data; `graph` is the graph as it
+ * stands unless the plan hands over another, such as one in which the layers before have been changed already.
+ */
 export interface Evidence {
   /** The elements of a weight, as numbers. */
   numbers(tensor: Tensor): Numbers;
-  /** Smallest and largest element of each value over the calibration data, run through the graph as it stands. */
-  ranges(values: readonly string[]): Promise<ReadonlyMap<string, Range>>;
+  /** Smallest and largest element of each value. */
+  ranges(values: readonly string[], graph?: Graph): Promise<ReadonlyMap<string, Range>>;
+  moments(values: readonly string[], graph?: Graph): Promise<ReadonlyMap<string, ChannelMoments>>;
+  grams(values: readonly string[], graph?: Graph): Promise<ReadonlyMap<string, Gram>>;
+  /** At most `samples` samples of each value. */
+  activations(
+    values: readonly string[],
+    samples: number,
+    graph?: Graph,
+  ): Promise<ReadonlyMap<string, Activations>>;
+  /**
+   * How far the outputs of each candidate are from those of the graph as it stands: Σ(a − b)² / Σa² over all float
+   * outputs and samples.
+   */
+  deviations(candidates: readonly Graph[]): Promise<readonly number[]>;
+  /** Median time of a run on this machine in ms, measured in turns. */
+  latencies(candidates: readonly Graph[]): Promise<readonly number[]>;
   /** Says which layer is at work. */
   progress(layer: string): void;
   readonly signal: AbortSignal;

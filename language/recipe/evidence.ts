@@ -27,8 +27,15 @@ export function gatherEvidence(situation: Situation, options: EvidenceOptions): 
     },
     ranges: (values) =>
       withModelFile(situation, options.signal, (file) => measureRanges(file, values, options)),
+    moments: unavailable,
+    grams: unavailable,
+    activations: unavailable,
+    deviations: unavailable,
+    latencies: unavailable,
   };
 }
+
+const unavailable = () => Promise.reject(new WhittleError('this cannot be measured yet'));
 
 async function measureRanges(
   model: string,
