@@ -4,6 +4,7 @@ import type { Activations } from './activation';
 import type { ConvBlock } from './conv';
 import type { Linears } from './linear';
 import type { Norms } from './norm';
+import type { Residual } from './residual';
 import { isPassing, isRearranging, type View } from './view';
 
 export interface Head {
@@ -43,15 +44,17 @@ export function findHeads(
     readonly blocks: readonly ConvBlock[];
     readonly norms: Norms;
     readonly activations: Activations;
+    readonly residuals: readonly Residual[];
   },
 ): Head[] {
   const inputs = new Map<string, string>();
   for (const block of layers.blocks) inputs.set(block.node, block.input);
   for (const linear of layers.linears.all) inputs.set(linear.node, linear.input);
+  const sums = new Set(layers.residuals.map(({ sum }) => sum));
   const outputs = new Map<string, string[]>();
   for (const { name } of view.graph.outputs) {
     if (view.readers(name).length > 0) continue; // a state that is handed out, used inside as well
-    for (const node of layersBehind(view, name, inputs)) {
+    for (const node of layersBehind(view, name, inputs, sums)) {
       const made = outputs.get(node) ?? [];
       outputs.set(node, [...made, name]);
     }
@@ -63,11 +66,12 @@ export function findHeads(
   }));
 }
 
-/** The last layers before an output. */
+/** The last layers before an output; a residual stream that is handed out has none. */
 function layersBehind(
   view: View,
   output: string,
   layers: ReadonlyMap<string, string>,
+  sums: ReadonlySet<string>,
 ): ReadonlySet<string> {
   const found = new Set<string>();
   const seen = new Set<string>();
@@ -77,6 +81,7 @@ function layersBehind(
     if (!node || seen.has(node.id)) continue;
     seen.add(node.id);
     if (layers.has(node.id)) found.add(node.id);
+    else if (sums.has(node.id)) continue;
     else if (BEHIND.has(node.op) || isPassing(node) || isRearranging(node))
       stack.push(...node.inputs.filter((value) => !view.isStatic(value)));
   }

@@ -1,6 +1,7 @@
 /** Finds feed-forward blocks: two layers with an activation between, gated by a third or not. */
 import type { Activation, Activations } from './activation';
 import type { Linear, Linears } from './linear';
+import type { Residual } from './residual';
 import { isPassing, isRearranging, type View } from './view';
 
 export interface Mlp {
@@ -14,13 +15,26 @@ export interface Mlp {
   readonly product: string | undefined;
   /** Features between up and down; undefined where a shape is not known. */
   readonly hidden: number | undefined;
+  /** The sum that adds the result to the stream; undefined where the layers stand by themselves. */
+  readonly residual: string | undefined;
 }
+type Core = Omit<Mlp, 'residual'>;
 
-export function findMlps(view: View, linears: Linears, activations: Activations): Mlp[] {
+export function findMlps(
+  view: View,
+  linears: Linears,
+  activations: Activations,
+  residuals: readonly Residual[],
+): Mlp[] {
+  const sums = new Map(
+    residuals.flatMap(({ sum, stream, branch }) =>
+      [stream, branch].map((value) => [behindGate(view, value), sum] as const),
+    ),
+  );
   return linears.all.flatMap((down) => {
     if (down.isConvolution) return [];
     const found = plain(view, linears, activations, down) ?? gated(view, linears, activations, down);
-    return found ? [found] : [];
+    return found ? [{ ...found, residual: sums.get(down.output) }] : [];
   });
 }
 
@@ -29,7 +43,7 @@ function plain(
   linears: Linears,
   activations: Activations,
   down: Linear,
-): Mlp | undefined {
+): Core | undefined {
   const activation = activations.byOutput.get(behind(view, down.input));
   const up = activation && layerOf(view, linears, activation.input);
   if (!up || up.isConvolution) return undefined;
@@ -43,7 +57,7 @@ function gated(
   linears: Linears,
   activations: Activations,
   down: Linear,
-): Mlp | undefined {
+): Core | undefined {
   const product = view.graph.producer(behind(view, down.input));
   if (product?.op !== 'Mul') return undefined;
   const [a = '', b = ''] = product.inputs;
@@ -63,6 +77,17 @@ function gated(
 }
 
 const behind = (view: View, value: string): string => view.source(value, isRearranging);
+
+/** The value that a factor for the branch, of a modulation or learned, is multiplied to. */
+function behindGate(view: View, value: string): string {
+  const at = behind(view, value);
+  const gate = view.graph.producer(at);
+  if (gate?.op !== 'Mul') return at;
+  const [a = '', b = ''] = gate.inputs;
+  const isFactor = (one: string, other: string) =>
+    view.isStatic(one) || view.dim(one, -2) === 1 || view.position(one) < view.position(other);
+  return behind(view, isFactor(a, b) ? b : a);
+}
 
 /** The layer that makes a value, all of it. */
 const layerOf = (view: View, linears: Linears, value: string): Linear | undefined =>

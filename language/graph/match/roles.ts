@@ -30,26 +30,27 @@ export interface Findings {
 
 export interface Roles {
   readonly findings: Findings;
-  /** Roles of a node, in the order of the list below. */
   of(node: string): readonly string[];
   /** Nodes by role; roles that nothing has are absent. */
-  readonly nodes: ReadonlyMap<string, readonly string[]>;
+  readonly nodes: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 export function roles(graph: Graph, facts: Facts): Roles {
   const findings = findAll(new View(graph, facts));
-  const nodes = new Map<string, string[]>();
-  const byNode = new Map<string, string[]>();
-  for (const [role, ids] of assigned(findings)) {
-    const members = [...new Set(ids)];
-    if (members.length === 0) continue;
-    nodes.set(role, [...new Set([...(nodes.get(role) ?? []), ...members])]);
-    for (const id of members) {
-      const own = byNode.get(id) ?? [];
-      if (!own.includes(role)) byNode.set(id, [...own, role]);
+  const nodes = new Map<string, Set<string>>();
+  const byNode = new Map<string, Set<string>>();
+  for (const [role, ids] of assigned(findings))
+    for (const id of ids) {
+      setOf(nodes, role).add(id);
+      setOf(byNode, id).add(role);
     }
-  }
-  return { findings, nodes, of: (node) => byNode.get(node) ?? [] };
+  return { findings, nodes, of: (node) => [...(byNode.get(node) ?? [])] };
+}
+
+function setOf(sets: Map<string, Set<string>>, key: string): Set<string> {
+  let set = sets.get(key);
+  if (!set) sets.set(key, (set = new Set()));
+  return set;
 }
 
 function findAll(view: View): Findings {
@@ -65,14 +66,14 @@ function findAll(view: View): Findings {
     activations: activations.all,
     norms: norms.all,
     attentions: findAttentions(view, linears),
-    mlps: findMlps(view, linears, activations),
+    mlps: findMlps(view, linears, activations, residuals),
     convBlocks,
     convChains: findConvChains(view, convBlocks, residuals),
     embeddings: findEmbeddings(view, linears, norms),
     mambas,
     residuals,
     streams: streamsOf(view, residuals, norms, activations),
-    heads: findHeads(view, { linears, blocks: convBlocks, norms, activations }),
+    heads: findHeads(view, { linears, blocks: convBlocks, norms, activations, residuals }),
   };
 }
 
