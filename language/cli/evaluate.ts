@@ -1,17 +1,10 @@
 /** `whittle evaluate`: the metric of a model on data, by itself or against another. */
 import path from 'node:path';
 import { runTask } from '../runtime/runtime';
-import type { DataRequest } from '../runtime/tasks';
-import {
-  interruptSignal,
-  print,
-  progressBar,
-  readArguments,
-  UsageError,
-  type Command,
-} from './command';
+import type { DataRequest, Task } from '../runtime/tasks';
+import { print, readArguments, UsageError, withProgress, type Command } from './command';
 
-const evaluate: Command = async (argv) => {
+const evaluate: Command = async (argv, surroundings) => {
   const { values: options, positionals } = readArguments(argv, ['MODEL'], {
     data: { type: 'string' },
     against: { type: 'string' },
@@ -29,14 +22,16 @@ const evaluate: Command = async (argv) => {
     ...(samples !== undefined && { samples }),
   };
   const metric = options.metric === undefined ? {} : { metric: { id: options.metric } };
-  const bar = progressBar(options.quiet || options.json);
-  const control = {
-    signal: interruptSignal(),
-    onProgress: ({ stage, done, total }: { stage: string; done: number; total: number }) =>
-      bar(stage, done / Math.max(1, total)),
-  };
+  const ask = <T extends Task>(task: T) =>
+    withProgress(surroundings, options, (progress) =>
+      runTask(task, {
+        signal: surroundings.interruption(),
+        entry: surroundings.runtimeEntry,
+        onProgress: ({ stage, done, total }) => progress(stage, done / Math.max(1, total)),
+      }),
+    );
   if (options.against === undefined) {
-    const result = await runTask({ kind: 'evaluate', model, data, ...metric }, control);
+    const result = await ask({ kind: 'evaluate', model, data, ...metric });
     const { value, more } = result;
     const document = {
       model,
@@ -46,7 +41,7 @@ const evaluate: Command = async (argv) => {
       more,
       data: result.data,
     };
-    print(options.json, options.quiet, document, () => [
+    print(surroundings, options, document, () => [
       `${document.metric} ${value.toFixed(5)} on ${result.samples} samples of ${result.data}`,
       ...Object.entries(more).map(([name, other]) => `  ${name} ${other.toFixed(5)}`),
     ]);
@@ -57,7 +52,7 @@ const evaluate: Command = async (argv) => {
     outputs,
     metric: both,
     ...basis
-  } = await runTask({ kind: 'compare', reference, candidate: model, data, ...metric }, control);
+  } = await ask({ kind: 'compare', reference, candidate: model, data, ...metric });
   if (!both) throw new UsageError(`${options.data} names no metric; choose one with --metric`);
   const [first] = outputs;
   const document = {
@@ -75,7 +70,7 @@ const evaluate: Command = async (argv) => {
     },
     outputs,
   };
-  print(options.json, options.quiet, document, () => [
+  print(surroundings, options, document, () => [
     `${both.id} ${both.candidate.value.toFixed(5)}, the reference ${both.reference.value.toFixed(5)}: a loss of ${(100 * both.drop).toFixed(2)} % on ${basis.samples} samples of ${basis.data}`,
     ...outputs.map(
       ({ name, sqnrDb, cosine }) =>
