@@ -17,8 +17,13 @@ const TARGET = 'mobile.pixel3-cpu';
 let workbench;
 let designer;
 before(async () => {
-  workbench = await openWorkbench();
-  copyFileSync(file('shapes-resnet.onnx'), file('by-keyboard.onnx'));
+  workbench = await openWorkbench({
+    prepare(folder) {
+      const samples = path.join(folder, 'samples');
+      const [from, to] = ['shapes-resnet.onnx', 'by-keyboard.onnx'];
+      copyFileSync(path.join(samples, from), path.join(samples, to));
+    },
+  });
 });
 after(() => workbench?.close());
 afterEach(async (context) => {

@@ -18,19 +18,22 @@ steps:
 let workbench;
 let designer;
 before(async () => {
-  workbench = await openWorkbench();
-  const bad = path.join(workbench.folder, 'bad');
-  const whole = readFileSync(sample('shapes-resnet.onnx'));
-  mkdirSync(bad);
-  writeFileSync(path.join(bad, 'truncated.onnx'), whole.subarray(0, whole.length / 2));
-  writeFileSync(path.join(bad, 'text.onnx'), '<!doctype html>\n<p>Not Found</p>\n'.repeat(20));
-  writeFileSync(path.join(bad, 'empty.onnx'), '');
-  writeFileSync(sample('by-hand.whittle.yaml'), RECIPE);
+  workbench = await openWorkbench({ prepare });
 });
 after(() => workbench?.close());
 afterEach(async (context) => {
   await workbench.screenshot(context.name);
 });
+
+function prepare(folder) {
+  const bad = path.join(folder, 'bad');
+  const whole = readFileSync(path.join(folder, 'samples/shapes-resnet.onnx'));
+  mkdirSync(bad);
+  writeFileSync(path.join(bad, 'truncated.onnx'), whole.subarray(0, whole.length / 2));
+  writeFileSync(path.join(bad, 'text.onnx'), '<!doctype html>\n<p>Not Found</p>\n'.repeat(20));
+  writeFileSync(path.join(bad, 'empty.onnx'), '');
+  writeFileSync(path.join(folder, 'samples/by-hand.whittle.yaml'), RECIPE);
+}
 
 const sample = (name) => path.join(workbench.folder, 'samples', name);
 

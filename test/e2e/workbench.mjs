@@ -16,12 +16,14 @@ const MOST_MS = 120_000;
 endOnSignals();
 
 /**
- * Opens the real workbench in a real browser, on a folder of its own with the samples and recipe templates. With `vsix`, the
+ * Opens the real workbench in a real browser, on a folder of its own with the samples and recipe templates, to which
+ * `prepare` may add. With `vsix`, the
  * extension is installed from that file, as users get it; else it is this working copy, as last built.
  */
-export async function openWorkbench({ vsix, settings, env } = {}) {
+export async function openWorkbench({ vsix, settings, env, prepare } = {}) {
   const temporary = mkdtempSync(path.join(tmpdir(), 'whittle-e2e-'));
   const folder = prepareWorkspace(path.join(temporary, 'workspace'));
+  prepare?.(folder);
   const data = path.join(temporary, 'data');
   const server = await setUpVsCode();
   prepareData(data, { link: !vsix, settings });
