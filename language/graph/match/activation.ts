@@ -40,8 +40,7 @@ const erf: Curve = (x) => {
   const t = 1 / (1 + 0.3275911 * Math.abs(x));
   const sum =
     t *
-    (0.254829592 +
-      t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+    (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
   return Math.sign(x) * (1 - sum * Math.exp(-x * x));
 };
 
@@ -123,8 +122,7 @@ function compare(
   const inOrder = [...before]
     .map((id) => view.graph.node(id)!)
     .sort((a, b) => view.position(a.outputs[0]!) - view.position(b.outputs[0]!));
-  for (const node of [...inOrder, centre])
-    if (!evaluate(view, node, curves)) return undefined;
+  for (const node of [...inOrder, centre]) if (!evaluate(view, node, curves)) return undefined;
   const around = sideBranches(view, input, curves, before, centre);
   const nodes = [...inOrder.map((node) => node.id), centre.id];
   let output = centre.outputs[0] ?? '';
@@ -172,22 +170,22 @@ const isNumber = (view: View, value: string): boolean =>
 
 type Operation = (...x: number[]) => number;
 const ARITHMETIC: Readonly<Record<string, Operation>> = {
-  Add: (a, b) => a! + b!,
-  Sub: (a, b) => a! - b!,
-  Mul: (a, b) => a! * b!,
-  Div: (a, b) => a! / b!,
-  Pow: (a, b) => a! ** b!,
-  Neg: (a) => -a!,
-  Exp: (a) => Math.exp(a!),
-  Log: (a) => Math.log(a!),
-  Softplus: (a) => softplus(a!),
-  Cast: (a) => a!,
-  Identity: (a) => a!,
+  Add: (a, b) => a + b,
+  Sub: (a, b) => a - b,
+  Mul: (a, b) => a * b,
+  Div: (a, b) => a / b,
+  Pow: (a, b) => a ** b,
+  Neg: (a) => -a,
+  Exp: (a) => Math.exp(a),
+  Log: (a) => Math.log(a),
+  Softplus: (a) => softplus(a),
+  Cast: (a) => a,
+  Identity: (a) => a,
 };
 const CENTRAL: Readonly<Record<string, Operation>> = {
-  Erf: (a) => erf(a!),
-  Tanh: (a) => Math.tanh(a!),
-  Sigmoid: (a) => sigmoid(a!),
+  Erf: (a) => erf(a),
+  Tanh: (a) => Math.tanh(a),
+  Sigmoid: (a) => sigmoid(a),
 };
 
 /** Whether a node computes element by element, with numbers and other such results. */
@@ -202,17 +200,20 @@ function evaluate(view: View, node: Node, curves: Map<string, Float64Array>): bo
   const columns = inputs.map((value) => curves.get(value) ?? view.scalar(value));
   if (columns.some((column) => column === undefined)) return false;
   const at = (i: number) => columns.map((c) => (typeof c === 'number' ? c : c![i]!));
-  curves.set(node.outputs[0] ?? '', Float64Array.from(POINTS, (_, i) => operation(...at(i))));
+  curves.set(
+    node.outputs[0] ?? '',
+    Float64Array.from(POINTS, (_, i) => operation(...at(i))),
+  );
   return true;
 }
 
 function limits(view: View, node: Node): Operation | undefined {
   if (node.op === 'HardSigmoid') {
     const [alpha, beta] = [floatAttribute(node, 'alpha', 0.2), floatAttribute(node, 'beta', 0.5)];
-    return (x) => clip(alpha * x! + beta, 0, 1);
+    return (x) => clip(alpha * x + beta, 0, 1);
   }
   if (node.op !== 'Clip') return undefined;
   const low = view.scalar(node.inputs[1]) ?? floatAttribute(node, 'min', -Infinity);
   const high = view.scalar(node.inputs[2]) ?? floatAttribute(node, 'max', Infinity);
-  return (x) => clip(x!, low, high);
+  return (x) => clip(x, low, high);
 }

@@ -287,15 +287,7 @@ function scaleOf(view: View, path: BeforeSoftmax, q: Branch, k: Branch): Scale {
     1,
   );
   const [scores, query, key] = all.map((list) => list.length > 0);
-  const at = scores
-    ? 'scores'
-    : query && key
-      ? 'both'
-      : query
-        ? 'query'
-        : key
-          ? 'key'
-          : 'folded';
+  const at = scores ? 'scores' : query && key ? 'both' : query ? 'query' : key ? 'key' : 'folded';
   return { at, factor, nodes: all.flat().map(({ node }) => node) };
 }
 
@@ -303,7 +295,8 @@ function masksOf(path: BeforeSoftmax): Mask[] {
   return path.steps.flatMap(({ node, value }): Mask[] => {
     if (node.op === 'Add' || node.op === 'Sub')
       return [{ node: node.id, kind: 'added', value: otherInput(node, value) }];
-    if (node.op === 'Where') return [{ node: node.id, kind: 'chosen', value: node.inputs[0] ?? '' }];
+    if (node.op === 'Where')
+      return [{ node: node.id, kind: 'chosen', value: node.inputs[0] ?? '' }];
     return [];
   });
 }
@@ -333,7 +326,8 @@ function outputProjection(view: View, linears: Linears, product: Node): Linear |
 
 function describeFused(view: View, linears: Linears, node: Node): FusedAttention {
   const { inputs } = node;
-  const isPacked = node.op === 'Attention' || node.op === 'QAttention' || node.op === 'PackedAttention';
+  const isPacked =
+    node.op === 'Attention' || node.op === 'QAttention' || node.op === 'PackedAttention';
   const ownWeight = isPacked && node.domain !== '' && inputs[1] ? inputs[1] : undefined;
   const heads =
     intAttribute(node, 'num_heads') ?? intAttribute(node, 'q_num_heads') ?? headsByAxis(view, node);
@@ -343,13 +337,16 @@ function describeFused(view: View, linears: Linears, node: Node): FusedAttention
   const follow = (input: number) =>
     inputs[input] ? branchOf(view, linears, inputs[input]).linear : undefined;
   const [q, k, v] = ownWeight === undefined ? [follow(0), follow(1), follow(2)] : [];
-  const width = ownWeight === undefined ? (q?.to ?? view.dim(inputs[0] ?? '', -1)) : view.dim(node.outputs[0] ?? '', -1);
+  const width =
+    ownWeight === undefined
+      ? (q?.to ?? view.dim(inputs[0] ?? '', -1))
+      : view.dim(node.outputs[0] ?? '', -1);
   return {
     kind: 'fused',
     node: node.id,
     weight: ownWeight === undefined ? undefined : { value: ownWeight, input: 1 },
-    masks: (MASK_INPUTS[node.domain === '' ? 'ai.onnx' : node.op] ?? []).flatMap(
-      (input) => inputs[input] || [],
+    masks: (MASK_INPUTS[node.domain === '' ? 'ai.onnx' : node.op] ?? []).flatMap((input) =>
+      inputs[input] ? [inputs[input]] : [],
     ),
     q,
     k: k ?? q,
@@ -357,7 +354,8 @@ function describeFused(view: View, linears: Linears, node: Node): FusedAttention
     output: outputProjection(view, linears, node),
     heads,
     keyHeads,
-    headSize: width && heads ? headSizeOf(width, heads, keyHeads ?? heads, inputs[1] === '') : undefined,
+    headSize:
+      width && heads ? headSizeOf(width, heads, keyHeads ?? heads, inputs[1] === '') : undefined,
   };
 }
 

@@ -29,7 +29,8 @@ export interface ConvChain {
   readonly residual: Residual | undefined;
 }
 
-const CONVOLUTION = /^(Conv|ConvTranspose|FusedConv|QLinearConv|ConvInteger|NhwcConv|NhwcFusedConv)$/;
+const CONVOLUTION =
+  /^(Conv|ConvTranspose|FusedConv|QLinearConv|ConvInteger|NhwcConv|NhwcFusedConv)$/;
 
 export function findConvBlocks(view: View, norms: Norms, activations: Activations): ConvBlock[] {
   const normOf = new Map(norms.all.map((norm) => [norm.input, norm]));
@@ -63,7 +64,9 @@ function blockAt(
     input: view.source(node.inputs[0] ?? ''),
     output: activation?.output ?? normed,
     weight: { value, input: weight },
-    bias: ownBias ? { node: node.id, value: ownBias } : added && { node: added.node, value: added.value },
+    bias: ownBias
+      ? { node: node.id, value: ownBias }
+      : added && { node: added.node, value: added.value },
     norm,
     activation,
     strides: intsAttribute(node, 'strides'),

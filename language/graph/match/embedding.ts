@@ -72,7 +72,15 @@ function convolution(view: View, node: Node): PatchEmbedding | undefined {
   const tokens = asTokens(view, node.outputs[0] ?? '', width);
   if (!tokens) return undefined;
   const nodes = [node.id, ...tokens.nodes];
-  return { kind: 'convolution', node: node.id, input, patch: kernel, width, output: tokens.output, nodes };
+  return {
+    kind: 'convolution',
+    node: node.id,
+    input,
+    patch: kernel,
+    width,
+    output: tokens.output,
+    nodes,
+  };
 }
 
 /** The value in which features have moved from axis 1 to the last. */
@@ -118,7 +126,11 @@ function unfolded(view: View, linear: Linear | undefined): PatchEmbedding | unde
 
 /** Rows of a table, by index. */
 function table(view: View, node: Node): TokenEmbedding | undefined {
-  if (node.op !== 'Gather' && node.op !== 'EmbedLayerNormalization' && node.op !== 'GatherBlockQuantized')
+  if (
+    node.op !== 'Gather' &&
+    node.op !== 'EmbedLayerNormalization' &&
+    node.op !== 'GatherBlockQuantized'
+  )
     return undefined;
   const isFused = node.op === 'EmbedLayerNormalization';
   const [value = '', indices = ''] = isFused ? [node.inputs[2], node.inputs[0]] : node.inputs;

@@ -129,7 +129,7 @@ function einsumSizes(
   const [left = '', result = ''] = stringAttribute(node, 'equation', '')
     .replace(/\s/g, '')
     .split('->');
-  const letters = [...(left.split(',')[weight] ?? '')];
+  const letters = (left.split(',')[weight] ?? '').split('');
   if (letters.length !== view.rank(value)) return undefined;
   const size = (kept: boolean) => {
     const sizes = letters.flatMap((letter, axis) =>

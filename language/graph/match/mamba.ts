@@ -112,14 +112,19 @@ function decays(body: Body, state: string, next: string): boolean {
 
 function through({ makers }: Body, value: string): NodeRecord | undefined {
   let maker = makers.get(value);
-  while (maker?.op === 'Identity' || maker?.op === 'Cast') maker = makers.get(maker.inputs[0] ?? '');
+  while (maker?.op === 'Identity' || maker?.op === 'Cast')
+    maker = makers.get(maker.inputs[0] ?? '');
   return maker;
 }
 
 function isExponential(body: Body, value: string, steps: number): boolean {
   if (steps > 6) return false;
   const maker = body.makers.get(value);
-  if (maker) return maker.op === 'Exp' || (maker.inputs[0] ? isExponential(body, maker.inputs[0], steps + 1) : false);
+  if (maker)
+    return (
+      maker.op === 'Exp' ||
+      (maker.inputs[0] ? isExponential(body, maker.inputs[0], steps + 1) : false)
+    );
   const index = body.body.inputs.findIndex((input) => input.name === value);
   const outer = index < 0 ? value : body.node.inputs[index];
   return outer !== undefined && isExponentialOutside(body.view, outer);
@@ -143,7 +148,11 @@ function unrolled(view: View): Recurrence[] {
       const factor = view.maker(input);
       if (factor?.op !== 'Mul') continue;
       const [a = '', b = ''] = factor.inputs;
-      const state = isExponentialOutside(view, a) ? b : isExponentialOutside(view, b) ? a : undefined;
+      const state = isExponentialOutside(view, a)
+        ? b
+        : isExponentialOutside(view, b)
+          ? a
+          : undefined;
       if (state === undefined) continue;
       const previous = view.maker(state);
       length.set(sum.id, (previous && length.get(previous.id)) ?? 0);

@@ -33,7 +33,8 @@ export function findMlps(
   );
   return linears.all.flatMap((down) => {
     if (down.isConvolution) return [];
-    const found = plain(view, linears, activations, down) ?? gated(view, linears, activations, down);
+    const found =
+      plain(view, linears, activations, down) ?? gated(view, linears, activations, down);
     return found ? [{ ...found, residual: sums.get(down.output) }] : [];
   });
 }
@@ -96,6 +97,9 @@ const layerOf = (view: View, linears: Linears, value: string): Linear | undefine
 /** The layer that makes a value or more, of which the value is one half. */
 function partOfLayer(view: View, linears: Linears, value: string): Linear | undefined {
   const cuts = (op: string) => op === 'Split' || op === 'Slice' || op === 'Gather';
-  const source = view.source(value, (node) => isPassing(node) || isRearranging(node) || cuts(node.op));
+  const source = view.source(
+    value,
+    (node) => isPassing(node) || isRearranging(node) || cuts(node.op),
+  );
   return linears.byValue.get(source);
 }

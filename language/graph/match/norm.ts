@@ -1,5 +1,5 @@
 /** Finds normalisations: the operators, and what exporters without them write, from the mean on to scale and shift. */
-import { floatAttribute, intAttribute, type Node } from '../graph';
+import { floatAttribute, type Node } from '../graph';
 import { isPassing, otherInput, type View } from './view';
 
 export interface Parameter {
@@ -72,7 +72,6 @@ function operatorNorm(view: View, node: Node): Norm | undefined {
   };
   const { skip, sum } = spelling;
   const skipped = skip === undefined ? undefined : node.inputs[skip];
-  const sumValue = (sum === undefined ? undefined : node.outputs[sum]) || undefined;
   const own: Norm = {
     kind: spelling.kind,
     form: 'operator',
@@ -82,22 +81,22 @@ function operatorNorm(view: View, node: Node): Norm | undefined {
     shift: parameter(spelling.shift),
     axes: operatorAxes(view, node, spelling.kind),
     epsilon: floatAttribute(node, 'epsilon', 1e-5),
-    skip: skipped === undefined ? undefined : { value: skipped, sum: sumValue },
+    skip: skipped === undefined ? undefined : { value: skipped, sum: node.outputs[sum!] },
     nodes: [node.id],
   };
   return own.kind === 'instance' ? (groupAround(view, node, own) ?? own) : own;
 }
 
-function operatorAxes(
-  view: View,
-  node: Node,
-  kind: Norm['kind'],
-): readonly number[] | undefined {
+function operatorAxes(view: View, node: Node, kind: Norm['kind']): readonly number[] | undefined {
   const rank = view.rank(node.inputs[0] ?? '');
   if (kind === 'batch') return [];
   if (rank === undefined) return undefined;
   const first =
-    kind === 'layer' || kind === 'rms' ? (view.axis(node, -1) ?? rank - 1) : kind === 'group' ? 1 : 2;
+    kind === 'layer' || kind === 'rms'
+      ? (view.axis(node, -1) ?? rank - 1)
+      : kind === 'group'
+        ? 1
+        : 2;
   return Array.from({ length: Math.max(0, rank - first) }, (_, i) => first + i);
 }
 
@@ -242,7 +241,9 @@ function quotientOf(
   for (const reader of view.readers(root.value)) {
     const fits = root.inverse
       ? reader.op === 'Mul' && isDeviation(otherInput(reader, root.value))
-      : reader.op === 'Div' && reader.inputs[1] === root.value && isDeviation(reader.inputs[0] ?? '');
+      : reader.op === 'Div' &&
+        reader.inputs[1] === root.value &&
+        isDeviation(reader.inputs[0] ?? '');
     if (!fits) continue;
     const divided = root.inverse ? otherInput(reader, root.value) : (reader.inputs[0] ?? '');
     const copy = copies.includes(view.source(divided)) ? view.maker(divided) : undefined;
@@ -278,7 +279,3 @@ function scaleAndShift(
   }
   return { scale, shift, output, nodes };
 }
-
-/** Groups of a group norm that is one operator. */
-export const groupsOf = (node: Node): number | undefined =>
-  intAttribute(node, 'num_groups') ?? intAttribute(node, 'groups');

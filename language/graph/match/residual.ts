@@ -39,7 +39,8 @@ function skipSum(view: View, node: Node): Residual | undefined {
   if (!node.op.startsWith('Skip') || !node.outputs[3]) return undefined;
   const [stream = '', branch = ''] = node.inputs;
   const output = node.outputs[3];
-  const [first, second] = view.position(stream) <= view.position(branch) ? [stream, branch] : [branch, stream];
+  const [first, second] =
+    view.position(stream) <= view.position(branch) ? [stream, branch] : [branch, stream];
   return { sum: node.id, kind: 'identity', from: first, stream: first, branch: second, output };
 }
 

@@ -151,8 +151,9 @@ function convRoles({ convBlocks, convChains, mambas, embeddings }: Findings): As
   return [
     ['conv.block', blocks.map(({ node }) => node)],
     ...blocks.map(({ kind, node }): Assignment => [`conv.${kind}`, [node]]),
-    ...convChains.map(
-      ({ kind, blocks: chain }): Assignment => [`conv.${kind}`, chain.map(({ node }) => node)],
-    ),
+    ...convChains.map(({ kind, blocks: chain }): Assignment => [
+      `conv.${kind}`,
+      chain.map(({ node }) => node),
+    ]),
   ];
 }
