@@ -49,6 +49,19 @@ export interface Metric<Parameters = unknown> {
   start(parameters: Parameters): Tally;
 }
 
+/** How many of some were right. */
+export class Share {
+  count = 0;
+  #right = 0;
+  add(right: boolean): void {
+    this.count++;
+    if (right) this.#right++;
+  }
+  get value(): number {
+    return this.#right / this.count;
+  }
+}
+
 /** Parameters of a metric that judges a single output. */
 export const oneOutput = z.strictObject({
   output: z.string().optional().describe('The output to judge; needed when the model has several'),
