@@ -24,6 +24,10 @@ export interface Dataset {
   /** How many samples are used. */
   readonly samples: number;
   readonly metric: MetricChoice | undefined;
+  /** Where the paths of its metric start from. */
+  readonly folder: string;
+  /** Tokens that a model with key-value caches gets at a time; undefined: all of a sample. */
+  readonly step: number | undefined;
   /**
    * Holds the data against the inputs of a model.
    * @param sizes of free dimensions, for inputs that are made up
@@ -123,6 +127,8 @@ function arrayDataset(description: ArrayDescription, folder: string, where: stri
     generated: false,
     samples,
     metric: description.metric,
+    folder,
+    step: description.step,
     bind: (inputs) => bind(columns, inputs, indices, where),
   };
 }

@@ -140,6 +140,11 @@ const generatedSource = z.strictObject({
 const counts = {
   metric: metric.optional(),
   samples: z.int().positive().optional().describe('How many samples are used; default: all'),
+  step: z
+    .int()
+    .positive()
+    .optional()
+    .describe('Tokens that a model with key-value caches gets at a time; default: all of a sample'),
   seed: z.int().optional().describe('Draws the samples when not all are used; default 0'),
 };
 

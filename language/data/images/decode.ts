@@ -23,7 +23,7 @@ const MAX_PIXELS = 2 ** 27;
 export function decodeImage(bytes: Uint8Array, file: string): Image {
   return decoded(bytes, file, (kind) => {
     if (kind === 'png') return eightBits(decodePng(bytes, { checkCrc: true }), true);
-    const rgba = codec(kind).decode(bytes, false);
+    const rgba = codec(kind).decode(bytes, ...(kind === 'jpg' ? [TURNED] : []));
     if (!rgba) throw new Error('its data cannot be decoded');
     const { width, height, data } = rgba;
     return { width, height, channels: 4, pixels: new Uint8Array(data) };
@@ -127,12 +127,14 @@ function unpacked(
   return out;
 }
 
+/** Whether JPEG is turned as the camera was held: no, as in other tools. */
+const TURNED = false;
+
 /** A decoder as Emscripten compiles it. */
 interface Codec {
-  /** @param keepOrientation of JPEG: whether the camera's orientation is left as it is told */
   decode(
     bytes: Uint8Array,
-    keepOrientation: boolean,
+    ...options: readonly unknown[]
   ): { width: number; height: number; data: Uint8ClampedArray } | null;
 }
 

@@ -5,9 +5,10 @@ import { absrel } from './absrel';
 import { answerAccuracy } from './answer-accuracy';
 import { epsMse } from './eps-mse';
 import { exactMatch } from './exact-match';
+import { frechet } from './frechet';
 import { map } from './map';
 import { maskedAccuracy } from './masked-accuracy';
-import type { Metric, Tally } from './metric';
+import type { FeatureModel, Metric, Tally } from './metric';
 import { miou } from './miou';
 import { pck } from './pck';
 import { peakF1 } from './peak-f1';
@@ -28,6 +29,7 @@ const METRICS = [
   map,
   psnr,
   ssim,
+  frechet,
   answerAccuracy,
   exactMatch,
   perplexity,
@@ -46,6 +48,7 @@ export interface ChosenMetric {
   readonly higherIsBetter: boolean;
   outputs(available: readonly string[]): readonly string[];
   start(): Tally;
+  readonly features: FeatureModel | undefined;
 }
 
 /** @throws WhittleError for an unknown metric, or parameters that are not its own */
@@ -68,6 +71,7 @@ export function chooseMetric(choice: MetricChoice): ChosenMetric {
     higherIsBetter: metric.higherIsBetter,
     outputs: (available) => metric.outputs(parsed.data, available),
     start: () => metric.start(parsed.data),
+    features: metric.features?.(parsed.data),
   };
 }
 
