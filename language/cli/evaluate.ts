@@ -1,7 +1,12 @@
 /** `whittle evaluate`: the metric of a model on data, by itself or against another. */
 import path from 'node:path';
 import { runTask } from '../runtime/runtime';
-import type { DataRequest, Task } from '../runtime/tasks';
+import {
+  generatedData,
+  type DataRequest,
+  type OutputComparison,
+  type Task,
+} from '../runtime/tasks';
 import { print, readArguments, UsageError, withProgress, type Command } from './command';
 
 const evaluate: Command = async (argv, surroundings) => {
@@ -12,15 +17,20 @@ const evaluate: Command = async (argv, surroundings) => {
     samples: { type: 'string' },
   });
   const model = path.resolve((positionals as [string])[0]);
-  if (options.data === undefined) throw new UsageError('--data is missing');
+  if (options.data === undefined && options.against === undefined)
+    throw new UsageError('--data is missing');
   const samples = options.samples === undefined ? undefined : Number(options.samples);
   if (samples !== undefined && !(Number.isInteger(samples) && samples > 0))
     throw new UsageError(`--samples ${options.samples!}: a number is expected`);
-  const data: DataRequest = {
-    dataset: path.resolve(options.data),
-    folder: process.cwd(),
-    ...(samples !== undefined && { samples }),
-  };
+  // Without data two models can still be compared, on made-up inputs; the answer says so.
+  const data: DataRequest =
+    options.data === undefined
+      ? generatedData(samples)
+      : {
+          dataset: path.resolve(options.data),
+          folder: process.cwd(),
+          ...(samples !== undefined && { samples }),
+        };
   const metric = options.metric === undefined ? {} : { metric: { id: options.metric } };
   const ask = <T extends Task>(task: T) =>
     withProgress(surroundings, options, (progress) =>
@@ -53,29 +63,44 @@ const evaluate: Command = async (argv, surroundings) => {
     metric: both,
     ...basis
   } = await ask({ kind: 'compare', reference, candidate: model, data, ...metric });
-  if (!both) throw new UsageError(`${options.data} names no metric; choose one with --metric`);
   const [first] = outputs;
   const document = {
     model,
-    metric: both.id,
-    value: both.candidate.value,
+    metric: both?.id ?? null,
+    value: both?.candidate.value ?? null,
     samples: basis.samples,
     data: basis.data,
+    more: both?.candidate.more ?? {},
     against: {
       model: reference,
-      value: both.reference.value,
-      drop: both.drop,
+      value: both?.reference.value ?? null,
+      drop: both?.drop ?? null,
+      more: both?.reference.more ?? {},
       sqnrDb: first?.sqnrDb ?? null,
       cosine: first?.cosine ?? null,
     },
     outputs,
   };
+  const on = `on ${basis.samples} samples of ${basis.data}`;
   print(surroundings, options, document, () => [
-    `${both.id} ${both.candidate.value.toFixed(5)}, the reference ${both.reference.value.toFixed(5)}: a loss of ${(100 * both.drop).toFixed(2)} % on ${basis.samples} samples of ${basis.data}`,
-    ...outputs.map(
-      ({ name, sqnrDb, cosine }) =>
-        `  ${name}: SQNR ${sqnrDb?.toFixed(1) ?? '–'} dB, cosine ${cosine?.toFixed(5) ?? '–'}`,
-    ),
+    both
+      ? `${both.id} ${both.candidate.value.toFixed(5)}, the reference ${both.reference.value.toFixed(5)}: a loss of ${(100 * both.drop).toFixed(2)} % ${on}`
+      : `no metric is named; compared ${on}`,
+    ...outputs.map(describeOutput),
   ]);
 };
+
+function describeOutput({ name, problem, ...numbers }: OutputComparison): string {
+  if (problem !== undefined) return `  ${name}: ${problem}`;
+  const { sqnrDb, cosine, maxAbs, klNats, top1Agreement } = numbers;
+  const parts = [
+    `SQNR ${sqnrDb?.toFixed(1) ?? '–'} dB`,
+    `cosine ${cosine?.toFixed(5) ?? '–'}`,
+    `largest difference ${maxAbs?.toPrecision(4) ?? '–'}`,
+    ...(klNats === null ? [] : [`KL ${klNats.toPrecision(4)} nats`]),
+    ...(top1Agreement === null ? [] : [`same choice ${(100 * top1Agreement).toFixed(2)} %`]),
+  ];
+  return `  ${name}: ${parts.join(', ')}`;
+}
+
 export default evaluate;
