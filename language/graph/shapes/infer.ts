@@ -257,7 +257,8 @@ class GraphFacts implements Facts {
     const called = functionOf(this.#graph.model, node);
     if (called) {
       const inputs = called.inputs.map((_, i) => call.inputs[i]);
-      const run = this.#run(bodyOfFunction(called, node), inputs, undefined, undefined);
+      const opsets = new Map([...this.#around.opsets, ...called.opsets]);
+      const run = this.#run(bodyOfFunction(called, node), inputs, undefined, undefined, opsets);
       call.keep(called.name, run, 1);
       return run.outputs;
     }
@@ -273,6 +274,7 @@ class GraphFacts implements Facts {
     inputs: readonly (ValueFacts | undefined)[],
     outer: GraphFacts | undefined,
     before: InnerFacts | undefined,
+    opsets = this.#around.opsets,
   ): Run {
     const graph = graphOfBody(this.#graph.model, body);
     const { budget, depth } = this.#around;
@@ -281,6 +283,7 @@ class GraphFacts implements Facts {
       throw new Impossible('its bodies are nested too deep, or repeat too often, to be followed');
     const facts = new GraphFacts(graph, {
       ...this.#around,
+      opsets,
       outer,
       symbols: false,
       depth: depth + 1,
