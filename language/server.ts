@@ -38,7 +38,7 @@ import {
 } from './recipe/files';
 import { needsCalibration, parseRecipe } from './recipe/recipe';
 import { diagnosticsOf, modelDiagnostic, modelHints, recipeHints } from './server/hints';
-import { runJob } from './server/jobs';
+import { runJob, type JobRequest } from './server/jobs';
 import { fileOf, isRecipeUri, Subjects } from './server/subjects';
 
 const connection = createConnection(ProposedFeatures.all);
@@ -106,24 +106,12 @@ const handlers: Handlers = {
     const output = outputPath(about.model, about.recipeFile);
     return { output, exists: existsSync(output) };
   },
-  async apply({ recipe, model, output, overwrite, token }) {
-    const controller = new AbortController();
-    running.set(token, controller);
-    try {
-      return await runJob(
-        { kind: 'apply', ...aboutRecipe(recipe, model), output, overwrite },
-        controller.signal,
-        (told) =>
-          tell('progress', {
-            token,
-            phase: told.phase,
-            detail: told.detail,
-            fraction: told.fraction,
-          }),
-      );
-    } finally {
-      running.delete(token);
-    }
+  apply: ({ recipe, model, output, overwrite, token }) =>
+    runTold({ kind: 'apply', ...aboutRecipe(recipe, model), output, overwrite }, token),
+  async sensitivity({ recipe, model, step, byMetric, token }) {
+    const about = aboutRecipe(recipe, model);
+    const answer = await runTold({ kind: 'sensitivity', ...about, step, byMetric }, token);
+    return answer.sensitivity;
   },
   cancel({ token }) {
     running.get(token)?.abort();
@@ -167,6 +155,19 @@ function responseError(error: unknown): ResponseError {
 
 function tell<E extends keyof ServerEvents>(event: E, payload: ServerEvents[E]): void {
   void connection.sendNotification(`whittle/${event}`, payload);
+}
+
+/** Runs a job that `cancel` knows by its token, and passes on its progress. */
+async function runTold<R extends JobRequest>(request: R, token: string) {
+  const controller = new AbortController();
+  running.set(token, controller);
+  try {
+    return await runJob(request, controller.signal, ({ phase, detail, fraction }) =>
+      tell('progress', { token, phase, detail, fraction }),
+    );
+  } finally {
+    running.delete(token);
+  }
 }
 
 // ---- what requests mean

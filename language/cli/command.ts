@@ -63,6 +63,15 @@ export function readShapes(given: readonly string[]): ShapeBindings {
   return bindings;
 }
 
+/** A whole number above zero, where it is given. */
+export function count(option: string, given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const value = Number(given);
+  if (!Number.isInteger(value) || value < 1)
+    throw new UsageError(`--${option} ${given}: a number is expected`);
+  return value;
+}
+
 /** One JSON document, or lines for people. */
 export function print(
   json: boolean,

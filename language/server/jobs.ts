@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import path from 'node:path';
 import { CancelledError, WhittleError } from '../errors';
+import type { Sensitivity } from '../protocol';
 
 interface About {
   readonly recipeText: string;
@@ -13,6 +14,7 @@ interface About {
 
 export type JobRequest =
   | ({ readonly kind: 'apply'; readonly output: string; readonly overwrite: boolean } & About)
+  | ({ readonly kind: 'sensitivity'; readonly step: number; readonly byMetric: boolean } & About)
   | ({ readonly kind: 'plan' } & About);
 
 export type JobAnswer =
@@ -23,14 +25,18 @@ export type JobAnswer =
       readonly fraction: number;
     }
   | { readonly kind: 'applied'; readonly output: string; readonly report: string }
+  | { readonly kind: 'analysed'; readonly sensitivity: Sensitivity }
   | { readonly kind: 'planned'; readonly decisions: readonly unknown[] }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'failure'; readonly message: string };
 
-type Result<R extends JobRequest> = Extract<
-  JobAnswer,
-  { kind: R['kind'] extends 'apply' ? 'applied' : 'planned' }
->;
+/** Kind of a request → kind of its answer. */
+interface Answers {
+  apply: 'applied';
+  sensitivity: 'analysed';
+  plan: 'planned';
+}
+type Result<R extends JobRequest> = Extract<JobAnswer, { kind: Answers[R['kind']] }>;
 type Told = Extract<JobAnswer, { kind: 'progress' }>;
 
 /** A cancelled job has so long to tidy up before it is killed. */
@@ -59,7 +65,7 @@ export function runJob<R extends JobRequest>(
     child.on('error', reject);
     child.on('exit', (code, killedBy) => {
       signal.removeEventListener('abort', cancel);
-      if (last?.kind === 'applied' || last?.kind === 'planned') resolve(last as Result<R>);
+      if (last && last.kind !== 'failure' && last.kind !== 'cancelled') resolve(last as Result<R>);
       else if (signal.aborted || last?.kind === 'cancelled') reject(new CancelledError());
       else if (last?.kind === 'failure') reject(new WhittleError(last.message));
       else
