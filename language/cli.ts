@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ default: Command }>>> = 
   evaluate: () => import('./cli/evaluate'),
   profile: () => import('./cli/profile'),
   sensitivity: () => import('./cli/sensitivity'),
+  report: () => import('./cli/report'),
   targets: () => import('./cli/targets'),
   passes: () => import('./cli/passes'),
   templates: () => import('./cli/templates'),

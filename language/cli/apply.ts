@@ -3,6 +3,7 @@ import path from 'node:path';
 import { applyRecipe } from '../recipe/apply';
 import { outputPath } from '../recipe/files';
 import { loadRecipe, modelOf } from '../recipe/load';
+import { resultRemarks } from '../recipe/reportTable';
 import {
   interruptSignal,
   mebibytes,
@@ -12,6 +13,7 @@ import {
   progressBar,
   readArguments,
   readShapes,
+  requireBudget,
   SHAPE_OPTION,
   thousands,
   type Command,
@@ -51,21 +53,23 @@ const apply: Command = async (argv) => {
       onProgress: (phase, detail, fraction) => bar(`${phase}: ${detail}`, fraction),
     },
   );
-  const { steps, before, after, fidelity, measured } = content;
+  const { steps, before, after, fidelity, measured, checks, budget } = content;
   print(
     options.json,
     options.quiet,
-    { output, report, steps, before, after, fidelity, measured },
+    { output, report, steps, before, after, fidelity, measured, checks, budget },
     () => [
       `wrote ${output}`,
-      ...steps.flatMap(({ pass, sites, skipped, seconds }) => [
-        `  ${pass}: ${sites} sites in ${seconds.toFixed(1)} s`,
+      ...steps.flatMap(({ pass, sites, skipped, seconds, guard }) => [
+        `  ${pass}: ${sites} sites in ${seconds.toFixed(1)} s${guard?.dropped ? ', left out' : ''}`,
         ...skipped.map(({ node, reason }) => `    skipped ${node}: ${reason}`),
       ]),
       ...summary(content),
+      ...resultRemarks(content).map((remark) => `  ${remark}`),
       `report: ${report}`,
     ],
   );
+  requireBudget(content);
 };
 export default apply;
 

@@ -2,6 +2,8 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { WhittleError } from '../errors';
 import type { ShapeBindings } from '../graph/facts';
+import type { Report } from '../protocol';
+import { budgetText } from '../recipe/reportTable';
 
 export type Command = (argv: readonly string[]) => Promise<void>;
 
@@ -81,6 +83,12 @@ export function print(
 ): void {
   if (json) process.stdout.write(`${JSON.stringify(document)}\n`);
   else if (!quiet) process.stdout.write(`${lines().join('\n')}\n`);
+}
+
+/** @throws WhittleError where a result is over the budget of its recipe, so that CI fails */
+export function requireBudget({ budget = [] }: Pick<Report, 'budget'>): void {
+  const broken = budget.filter(({ kept }) => !kept);
+  if (broken.length) throw new WhittleError(broken.map(budgetText).join('; '));
 }
 
 /** A bar on stderr while there is a terminal to show it. */
