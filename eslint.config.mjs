@@ -25,6 +25,7 @@ const MAY_IMPORT = {
   design: ['recipe', 'passes', 'cost', 'graph', 'onnx', 'protocol', 'errors'],
   recipe: ['passes', 'analyses', 'cost', 'runtime', 'data', 'graph', 'onnx', 'protocol', 'errors'],
   passes: ['graph', 'onnx', 'protocol', 'errors'],
+  analyses: ['passes', 'graph', 'onnx', 'protocol', 'errors'],
   cost: ['graph', 'onnx', 'protocol', 'errors'],
   runtime: ['data', 'graph', 'onnx', 'protocol', 'errors'],
   data: ['onnx', 'protocol', 'errors'],

@@ -10,6 +10,7 @@ import { gatherEvidence } from './recipe/evidence';
 import { bindModel, inputSizes, openModel } from './recipe/opened';
 import { needsCalibration, parseRecipe, requireRecipe, type Recipe } from './recipe/recipe';
 import { runSteps } from './recipe/run';
+import { stepSensitivity } from './recipe/sensitivity';
 import { generatedData } from './runtime/tasks';
 
 const stop = new AbortController();
@@ -26,7 +27,14 @@ function answer(message: JobAnswer): void {
 
 async function perform(request: JobRequest): Promise<JobAnswer> {
   try {
-    return request.kind === 'apply' ? await apply(request) : await plan(request);
+    switch (request.kind) {
+      case 'apply':
+        return await apply(request);
+      case 'sensitivity':
+        return await analyse(request);
+      case 'plan':
+        return await plan(request);
+    }
   } catch (error) {
     if (error instanceof CancelledError) return { kind: 'cancelled' };
     return { kind: 'failure', message: describeError(error) };
@@ -51,6 +59,23 @@ async function apply(request: Extract<JobRequest, { kind: 'apply' }>): Promise<J
     },
   );
   return { kind: 'applied', output, report };
+}
+
+async function analyse(request: Extract<JobRequest, { kind: 'sensitivity' }>): Promise<JobAnswer> {
+  const sensitivity = await stepSensitivity(
+    { ...request, recipe: recipeOf(request), shapes: {} },
+    {
+      signal: stop.signal,
+      onProgress: (detail, fraction) =>
+        process.send?.({
+          kind: 'progress',
+          phase: 'sensitivity',
+          detail,
+          fraction,
+        } satisfies JobAnswer),
+    },
+  );
+  return { kind: 'analysed', sensitivity };
 }
 
 /** Plans the steps from the first on for which weights are enough; the rest waits for apply. */

@@ -447,6 +447,46 @@ export interface DataChoice {
   readonly error: string | null;
 }
 
+export interface SensitivityRequest {
+  /** URI of an open document, or path of a file. */
+  readonly recipe: string;
+  /** Overrides the recipe's model. */
+  readonly model?: string;
+  /** Position in the recipe, from 0. */
+  readonly step: number;
+  /** Judge by the metric of the recipe's evaluation data, not by the error of the outputs. */
+  readonly byMetric: boolean;
+  /** Names the progress events of this run. */
+  readonly token: string;
+}
+
+/** What a step does to the outputs where it changes one layer alone. All of it is measured. */
+export interface Sensitivity {
+  readonly pass: string;
+  readonly title: string;
+  readonly step: number;
+  /** What layers are judged by: `output error`, or the id of a metric. */
+  readonly judge: string;
+  readonly data: string;
+  /** The metric before the step. */
+  readonly before: number | null;
+  /** The most fragile first. */
+  readonly layers: readonly SensitivityLayer[];
+  readonly skipped: readonly { readonly node: string; readonly reason: string }[];
+}
+
+export interface SensitivityLayer {
+  readonly node: string;
+  readonly op: string;
+  /** Σ(a − b)² / Σa² over all float outputs; null where outputs are not finite any more. */
+  readonly error?: number | null;
+  /** The same in dB; null where nothing changed, or outputs are not finite. */
+  readonly sqnrDb?: number | null;
+  readonly metric?: number;
+  /** Relative loss of the metric, positive when worse. */
+  readonly drop?: number;
+}
+
 export interface Progress {
   readonly token: string;
   /** Of the steps, `write`, `check` and so on, in order. */
@@ -470,13 +510,40 @@ export interface Report {
   readonly output: FileDigest;
   readonly environment: Readonly<Record<string, string>>;
   readonly steps: readonly StepReport[];
-  /** How the numbers that carry these names came about, wherever they stand in the report. */
-  readonly kinds?: Readonly<Record<string, 'exact' | 'modelled' | 'measured'>>;
   readonly before: ModelReport;
   readonly after: ModelReport;
   readonly fidelity: Fidelity;
   readonly measured: Measured;
   readonly layers: readonly LayerReport[];
+  /** How the numbers came about: `exact`, `modelled` or `measured`, by where they stand in the report. */
+  readonly kinds?: Readonly<Record<string, NumberKind>>;
+  /** What was checked of the result. */
+  readonly checks?: ResultChecks;
+  /** The recipe's budget; absent where it names none. */
+  readonly budget?: readonly BudgetReport[];
+}
+
+export type NumberKind = 'exact' | 'modelled' | 'measured';
+
+export interface ResultChecks {
+  /** ONNX Runtime loads the result; null where it does not load the original either, or is not there. */
+  readonly loads: boolean | null;
+  /** How often each operator stands in the graph that ONNX Runtime executes; empty where it did not load. */
+  readonly kernels: Readonly<Record<string, number>>;
+  /** Layers that a step quantised and that run in floating point all the same. */
+  readonly unfused: readonly { readonly node: string; readonly kernel: string }[];
+}
+
+export interface BudgetReport {
+  readonly what: 'latency' | 'drop';
+  /** Of a latency: the target. */
+  readonly target?: string;
+  /** In ms, or as a share of the metric. */
+  readonly limit: number;
+  /** Null where it is not known, which breaks the budget. */
+  readonly actual: number | null;
+  readonly kind: NumberKind;
+  readonly kept: boolean;
 }
 
 export interface FileDigest {
@@ -493,6 +560,21 @@ export interface StepReport {
   readonly seconds: number;
   /** Latency by target just before and just after this step. */
   readonly latencyMs: Readonly<Record<string, Change>>;
+  /** What the recipe's guard found; absent without one. */
+  readonly guard?: GuardReport;
+}
+
+/** Whether a step gains what the recipe's guard asks of it. */
+export interface GuardReport {
+  /** The share of the latency that the step takes off, below zero where it gets slower; null where it is not known. */
+  readonly gain: number | null;
+  readonly minGain: number;
+  readonly kind: NumberKind;
+  /** The id of the target, or `this machine`. */
+  readonly on: string;
+  readonly pays: boolean;
+  /** The step was left out because it does not pay. */
+  readonly dropped: boolean;
 }
 
 export interface ModelReport {
@@ -578,6 +660,7 @@ export interface ServerRequests {
   /** Which of these data sets suit a recipe's model, and whether it lacks one. */
   dataFor: [DataRequest, DataOffer];
   apply: [ApplyRequest, Applied];
+  sensitivity: [SensitivityRequest, Sensitivity];
   cancel: [{ readonly token: string }, null];
   /** The model as readable text. */
   onnxText: [{ readonly model: string }, string];

@@ -39,7 +39,7 @@ import {
 import { needsCalibration, parseRecipe } from './recipe/recipe';
 import { byFile, dataChoice } from './server/datasets';
 import { diagnosticsOf, modelDiagnostic, modelHints, recipeHints } from './server/hints';
-import { runJob } from './server/jobs';
+import { runJob, type JobRequest } from './server/jobs';
 import { fileOf, isRecipeUri, Subjects } from './server/subjects';
 
 const connection = createConnection(ProposedFeatures.all);
@@ -115,24 +115,15 @@ const handlers: Handlers = {
     const choices = files.map((file) => dataChoice(file, about.folder, inputs)).sort(byFile);
     return { missing: needing?.pass.title ?? null, choices };
   },
-  async apply({ recipe, model, calibration, output, overwrite, token }) {
-    const controller = new AbortController();
-    running.set(token, controller);
-    try {
-      return await runJob(
-        { kind: 'apply', ...aboutRecipe(recipe, model), calibration, output, overwrite },
-        controller.signal,
-        (told) =>
-          tell('progress', {
-            token,
-            phase: told.phase,
-            detail: told.detail,
-            fraction: told.fraction,
-          }),
-      );
-    } finally {
-      running.delete(token);
-    }
+  apply: ({ recipe, model, calibration, output, overwrite, token }) =>
+    runTold(
+      { kind: 'apply', ...aboutRecipe(recipe, model), calibration, output, overwrite },
+      token,
+    ),
+  async sensitivity({ recipe, model, step, byMetric, token }) {
+    const about = aboutRecipe(recipe, model);
+    const answer = await runTold({ kind: 'sensitivity', ...about, step, byMetric }, token);
+    return answer.sensitivity;
   },
   cancel({ token }) {
     running.get(token)?.abort();
@@ -176,6 +167,19 @@ function responseError(error: unknown): ResponseError {
 
 function tell<E extends keyof ServerEvents>(event: E, payload: ServerEvents[E]): void {
   void connection.sendNotification(`whittle/${event}`, payload);
+}
+
+/** Runs a job that `cancel` knows by its token, and passes on its progress. */
+async function runTold<R extends JobRequest>(request: R, token: string) {
+  const controller = new AbortController();
+  running.set(token, controller);
+  try {
+    return await runJob(request, controller.signal, ({ phase, detail, fraction }) =>
+      tell('progress', { token, phase, detail, fraction }),
+    );
+  } finally {
+    running.delete(token);
+  }
 }
 
 // ---- what requests mean

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { applyRecipe, type ApplyJob } from '../recipe/apply';
 import { outputPath } from '../recipe/files';
 import { loadRecipe, modelOf } from '../recipe/load';
+import { resultRemarks } from '../recipe/reportTable';
 import {
   mebibytes,
   millijoules,
@@ -10,6 +11,7 @@ import {
   print,
   readArguments,
   readShapes,
+  requireBudget,
   SHAPE_OPTION,
   thousands,
   withProgress,
@@ -50,21 +52,23 @@ const apply: Command = async (argv, surroundings) => {
       runtimeEntry: surroundings.runtimeEntry,
     }),
   );
-  const { kinds, steps, before, after, fidelity, measured } = content;
+  const { kinds, steps, before, after, fidelity, measured, checks, budget } = content;
   print(
     surroundings,
     options,
-    { output, report, kinds, steps, before, after, fidelity, measured },
+    { output, report, kinds, steps, before, after, fidelity, measured, checks, budget },
     () => [
       `wrote ${output}`,
-      ...steps.flatMap(({ pass, sites, skipped, seconds }) => [
-        `  ${pass}: ${sites} sites in ${seconds.toFixed(1)} s`,
+      ...steps.flatMap(({ pass, sites, skipped, seconds, guard }) => [
+        `  ${pass}: ${sites} sites in ${seconds.toFixed(1)} s${guard?.dropped ? ', left out' : ''}`,
         ...skipped.map(({ node, reason }) => `    skipped ${node}: ${reason}`),
       ]),
       ...summary(content),
+      ...resultRemarks(content).map((remark) => `  ${remark}`),
       `report: ${report}`,
     ],
   );
+  requireBudget(content);
 };
 export default apply;
 

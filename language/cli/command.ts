@@ -2,6 +2,8 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { WhittleError } from '../errors';
 import type { ShapeBindings } from '../graph/facts';
+import type { Report } from '../protocol';
+import { budgetText } from '../recipe/reportTable';
 
 /** What a command is run in: a process and its terminal, or a test. */
 export interface Surroundings {
@@ -76,6 +78,21 @@ export function readShapes(given: readonly string[]): ShapeBindings {
     bindings[text.slice(0, at)] = sizes.length === 1 && !text.endsWith(',') ? sizes[0]! : sizes;
   }
   return bindings;
+}
+
+/** A whole number above zero, where it is given. */
+export function count(option: string, given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const value = Number(given);
+  if (!Number.isInteger(value) || value < 1)
+    throw new UsageError(`--${option} ${given}: a number is expected`);
+  return value;
+}
+
+/** @throws WhittleError where a result is over the budget of its recipe, so that CI fails */
+export function requireBudget({ budget = [] }: Pick<Report, 'budget'>): void {
+  const broken = budget.filter(({ kept }) => !kept);
+  if (broken.length) throw new WhittleError(broken.map(budgetText).join('; '));
 }
 
 interface Voice {

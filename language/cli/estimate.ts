@@ -7,7 +7,7 @@ import { describeBasis, type TargetProfile } from '../cost/profile';
 import { workloads } from '../cost/workloads';
 import type { Refusal, Situation } from '../passes/pass';
 import { targetProfile } from '../recipe/bundled';
-import { provenanceOf, readDecisions } from '../recipe/decisions';
+import { enabledSteps, provenanceOf, readDecisions } from '../recipe/decisions';
 import { loadRecipe } from '../recipe/load';
 import { atLeast, bindModel, openModel, type BoundModel } from '../recipe/opened';
 import { previewSteps } from '../recipe/run';
@@ -64,8 +64,10 @@ const command: Command = async (argv, surroundings) => {
         await provenanceOf(file, bound, loaded.recipe, loaded.folder),
       ).steps
     : undefined;
-  const { outcomes, failure } = previewSteps(bound, loaded.recipe.steps, {
-    remembered: (_, position) => given?.[position],
+  const kept = given?.filter(({ dropped }) => !dropped);
+  const steps = enabledSteps(loaded.recipe.steps).filter((_, i) => !given?.[i]?.dropped);
+  const { outcomes, failure } = previewSteps(bound, steps, {
+    remembered: (_, position) => kept?.[position],
   });
   if (failure) throw failure.error;
   show(surroundings, options, bound, answer(outcomes.at(-1)?.situation ?? bound), {

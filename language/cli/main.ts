@@ -7,6 +7,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ default: Command }>>> = 
   estimate: () => import('./estimate'),
   apply: () => import('./apply'),
   evaluate: () => import('./evaluate'),
+  profile: () => import('./profile'),
+  sensitivity: () => import('./sensitivity'),
+  report: () => import('./report'),
   targets: () => import('./targets'),
   passes: () => import('./passes'),
   templates: () => import('./templates'),
@@ -18,10 +21,13 @@ const USAGE = `whittle: see what an ONNX model costs on a device, and compress i
   whittle estimate MODEL [--recipe RECIPE] --target TARGET [--target TARGET]... [--shape ...] [--as int8|fp16] [--decisions FILE]
   whittle apply    RECIPE [--model MODEL] [-o OUTPUT] [--report FILE] [--shape ...] [--force] [--decisions FILE] [--replay FILE]
   whittle evaluate MODEL [--against REFERENCE] --data NAME.dataset.yaml [--metric METRIC] [--samples N]
+  whittle profile  MODEL [--data NAME.dataset.yaml] [--threads N] [--batch N] [--shape ...] [--top N]
+  whittle sensitivity RECIPE [--step N] [--metric] [--model MODEL] [--samples N] [--shape ...]
+  whittle report   FILE.report.json [--html FILE] [--markdown]
   whittle targets | passes | templates
 
 Every command takes --json (one JSON document on stdout) and --quiet. A target is an id or the path of a profile.
-Exit codes: 0 done, 1 failed, 2 wrong usage.
+Exit codes: 0 done, 1 failed or over the recipe's budget, 2 wrong usage.
 `;
 
 /** As shells report a program that Ctrl-C ended. */

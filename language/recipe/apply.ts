@@ -10,15 +10,15 @@ import type { ShapeBindings } from '../graph/facts';
 import { readModelFile } from '../onnx/read';
 import { writeModel } from '../onnx/write';
 import type { Applied, Report } from '../protocol';
-import { generatedData, type DataRequest } from '../runtime/tasks';
 import { readDecisions, provenanceOf, enabledSteps, type Provenance } from './decisions';
-import { gatherEvidence } from './evidence';
-import { isSameFile, reportPath, resolveFrom, Staging } from './files';
+import { isSameFile, reportPath, Staging } from './files';
+import { guardOf } from './guard';
 import { bindModel, inputSizes, openModel, type BoundModel } from './opened';
-import { needsCalibration, type Recipe } from './recipe';
+import { dataRequest, planStep } from './planning';
+import { blameStep, quantisedLayers } from './postconditions';
+import type { Recipe } from './recipe';
 import { makeReport } from './report';
 import { runSteps, type Run } from './run';
-import type { DatasetReference } from './schema';
 import type { Prepared } from './steps';
 import { verify } from './verify';
 
@@ -89,6 +89,15 @@ export async function applyRecipe(
         evaluation: dataRequest(recipe.evaluation, job),
         calibration: dataRequest(recipe.calibration, job),
         sizes: inputSizes(base),
+        tolerance: recipe.tolerance,
+        quantised: quantisedLayers(base.graph, graph),
+        blame: (isWrong) =>
+          blameStep(run, isWrong, {
+            data: dataRequest(recipe.calibration, job),
+            sizes: inputSizes(base),
+            ...control,
+            onProgress: (detail) => control.onProgress('check', detail, SHARE.write),
+          }),
       },
       {
         ...control,
@@ -157,39 +166,17 @@ async function runAll(
     started = performance.now();
     progress(`${prepared.request.sites.length} sites`);
     if (given) return given[position]!.decisions;
-    if (needsCalibration(prepared.step) && !data)
-      throw new WhittleError(`${pass.id} needs calibration data`, {
-        hint: 'Add `calibration: { dataset: NAME.dataset.yaml }` to the recipe, or `dataset: { source: { generated: {} } }` for made-up inputs',
-      });
-    const evidence = gatherEvidence(prepared.request, {
-      data: data ?? generatedData(),
-      sizes,
-      signal,
-      onProgress: progress,
-      runtimeEntry,
-    });
-    return pass.plan(prepared.request, evidence);
+    return planStep(prepared, { data, sizes, signal, onProgress: progress, runtimeEntry });
   };
-  const run = await runSteps(base, steps, plan, signal);
+  const guard = guardOf(job.recipe, job.folder, {
+    dropped: given?.map(({ dropped = false }) => dropped),
+    sizes,
+    signal,
+    runtimeEntry,
+  });
+  const run = await runSteps(base, steps, plan, signal, guard);
   if (steps.length) seconds.push((performance.now() - started) / 1000);
   return run;
-}
-
-function dataRequest(
-  chosen: { readonly dataset: DatasetReference; readonly samples?: number | undefined } | undefined,
-  { folder, recipeFile }: ApplyJob,
-): DataRequest | undefined {
-  if (!chosen) return undefined;
-  const { dataset, samples } = chosen;
-  return {
-    dataset:
-      typeof dataset === 'string'
-        ? resolveFrom(folder, dataset)
-        : (dataset as DataRequest['dataset'] & object),
-    folder,
-    ...(samples !== undefined && { samples }),
-    ...(recipeFile && { inlineIn: recipeFile }),
-  };
 }
 
 /** A complaint about the result that the source does not give cause for. */
@@ -198,10 +185,11 @@ function newProblems({ graph }: BoundModel, after: BoundModel['graph']): string 
   return checkGraph(after).find((problem) => !before.has(problem));
 }
 
-function decisionsText(provenance: Provenance, { outcomes, decisions }: Run): string {
-  const steps = outcomes.map(({ step }, i) => ({
+function decisionsText(provenance: Provenance, { attempts, decisions }: Run): string {
+  const steps = attempts.map(({ outcome: { step }, guard }, i) => ({
     pass: step.pass.id,
     decisions: decisions[i] ?? null,
+    ...(guard?.dropped && { dropped: true }),
   }));
   return `${JSON.stringify({ version: 1, ...provenance, steps }, null, 1)}\n`;
 }

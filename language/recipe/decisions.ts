@@ -17,7 +17,14 @@ const decisionFile = z.strictObject({
   recipe: hash,
   data: hash.nullable(),
   /** Of the enabled steps, in order. */
-  steps: z.array(z.strictObject({ pass: z.string(), decisions: z.unknown() })),
+  steps: z.array(
+    z.strictObject({
+      pass: z.string(),
+      decisions: z.unknown(),
+      /** The recipe's guard left the step out. */
+      dropped: z.boolean().optional(),
+    }),
+  ),
 });
 export type DecisionFile = z.infer<typeof decisionFile>;
 

@@ -69,7 +69,7 @@ class Measuring {
       const model = this.#file(graph, folder, 'model.onnx');
       const task = { ...ask, model, data, shapes: sizes } as unknown as Extract<Task, { kind: K }>;
       const result = await this.#run(task);
-      for (const [value, reason] of (result).skipped)
+      for (const [value, reason] of result.skipped)
         throw new WhittleError(`${value} cannot be calibrated: ${reason}`, {
           where: this.graph.model.path ?? '',
         });

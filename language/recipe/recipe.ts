@@ -59,6 +59,9 @@ export interface Vocabulary {
   target(id: string): string | undefined;
 }
 
+/** Where a guard means this machine, not a target. */
+export const MEASURED = 'measured';
+
 const EMPTY: Recipe = { version: 1, shapes: {}, targets: [], steps: [] };
 
 export function parseRecipe(text: string, vocabulary: Vocabulary): ParsedRecipe {
@@ -109,6 +112,10 @@ export function parseRecipe(text: string, vocabulary: Vocabulary): ParsedRecipe 
     const complaint = vocabulary.target(target);
     if (complaint) report(['targets', i], complaint);
   }
+  const guarded = parsed.data.guard?.on;
+  const complaint =
+    guarded === undefined || guarded === MEASURED ? undefined : vocabulary.target(guarded);
+  if (complaint) report(['guard', 'on'], complaint);
   const steps = parsed.data.steps.map((step, index) => readStep(step, index, vocabulary, report));
   return result({ ...parsed.data, steps });
 }

@@ -7,7 +7,16 @@ import { estimate } from '../cost/estimate';
 import { describeBasis, type TargetProfile } from '../cost/profile';
 import { workloads } from '../cost/workloads';
 import type { Situation } from '../passes/pass';
-import type { Change, LayerReport, ModelReport, Report, StepReport } from '../protocol';
+import type {
+  BudgetReport,
+  Change,
+  Fidelity,
+  LayerReport,
+  ModelReport,
+  NumberKind,
+  Report,
+  StepReport,
+} from '../protocol';
 import type { ApplyJob } from './apply';
 import { DEFAULT_TARGET, targetProfile } from './bundled';
 import type { Provenance } from './decisions';
@@ -28,19 +37,35 @@ export interface ReportRequest {
   readonly checks: Checks;
 }
 
+/** A state of the model with its cost on each target. */
+interface Costed {
+  readonly counted: Situation;
+  readonly costs: readonly TargetEstimate[];
+}
+
 export async function makeReport(request: ReportRequest): Promise<Report> {
   const { job, base, run, seconds, provenance, written, checks } = request;
   const profiles = recipeTargets(job.recipe, job.folder);
   const resolve = (id: string) => targetProfile(id, job.folder);
-  const situations = [base, ...run.outcomes.map((outcome) => outcome.situation)].map((situation) =>
-    atLeast(base, situation),
-  );
   const isLeast = base.free.length > 0;
-  const estimates = situations.map((situation) =>
-    profiles.map((profile) => estimate(situation.graph, situation.facts, profile, { resolve })),
-  );
-  const [first, last] = [estimates[0]!, estimates.at(-1)!];
-  const [before, after] = [situations[0]!, situations.at(-1)!];
+  const known = new Map<Situation, Costed>();
+  const costOf = (situation: Situation): Costed => {
+    let found = known.get(situation);
+    if (!found) {
+      const counted = atLeast(base, situation);
+      const costs = profiles.map((profile) =>
+        estimate(counted.graph, counted.facts, profile, { resolve }),
+      );
+      known.set(situation, (found = { counted, costs }));
+    }
+    return found;
+  };
+  const [first, last] = [costOf(base), costOf(run.outcomes.at(-1)?.situation ?? base)];
+  const budget = budgetReports(job.recipe, checks.fidelity, (id) => {
+    const at = profiles.findIndex((profile) => profile.id === resolve(id).id);
+    const { graph, facts } = last.counted;
+    return (last.costs[at] ?? estimate(graph, facts, resolve(id), { resolve })).total;
+  });
   return {
     version: 1,
     createdAt: new Date().toISOString(),
@@ -52,34 +77,66 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
     },
     output: { path: job.output, bytes: statSync(written).size, sha256: await fileHash(written) },
     environment: environment(checks.runtime),
-    steps: run.outcomes.map(({ step, sites, skipped }, i): StepReport => ({
-      pass: step.pass.id,
-      title: step.pass.title,
-      sites: sites.length,
-      skipped,
-      seconds: seconds[i] ?? 0,
-      latencyMs: byTarget(profiles, (t) => latencyChange(estimates[i]![t]!, estimates[i + 1]![t]!)),
-    })),
-    kinds: KINDS,
-    before: modelReport(before, statSync(job.model).size, profiles, first, isLeast),
-    after: modelReport(after, statSync(written).size, profiles, last, isLeast),
+    steps: run.attempts.map(({ before, outcome, guard }, i): StepReport => {
+      const { step, sites, skipped, situation } = outcome;
+      const [old, fresh] = [costOf(before).costs, costOf(situation).costs];
+      return {
+        pass: step.pass.id,
+        title: step.pass.title,
+        sites: sites.length,
+        skipped,
+        seconds: seconds[i] ?? 0,
+        latencyMs: byTarget(profiles, (t) => latencyChange(old[t]!, fresh[t]!)),
+        ...(guard && { guard }),
+      };
+    }),
+    before: modelReport(first.counted, statSync(job.model).size, profiles, first.costs, isLeast),
+    after: modelReport(last.counted, statSync(written).size, profiles, last.costs, isLeast),
     fidelity: checks.fidelity,
     measured: checks.measured,
-    layers: layerReports(before, after, profiles, first, last),
+    kinds: KINDS,
+    checks: checks.checks,
+    ...(budget.length && { budget }),
+    layers: layerReports(first.counted, last.counted, profiles, first.costs, last.costs),
   };
 }
 
-/** What each number of a model or a layer is. */
-const KINDS: NonNullable<Report['kinds']> = {
-  fileBytes: 'exact',
-  macs: 'exact',
-  parameters: 'exact',
-  weightBytes: 'exact',
-  latencyMs: 'modelled',
-  energyMj: 'modelled',
+/** By where numbers stand in the report. */
+const KINDS: Readonly<Record<string, NumberKind>> = {
+  '*.bytes': 'exact',
+  '*.fileBytes': 'exact',
+  '*.macs': 'exact',
+  '*.parameters': 'exact',
+  '*.weightBytes': 'exact',
+  'steps.latencyMs': 'modelled',
+  'steps.seconds': 'measured',
+  '*.targets.latencyMs': 'modelled',
+  '*.targets.energyMj': 'modelled',
+  'layers.latencyMs': 'modelled',
   fidelity: 'measured',
   measured: 'measured',
 };
+
+/** A number that is not known breaks its budget. */
+function budgetReports(
+  { budget }: Pick<Recipe, 'budget'>,
+  { drop }: Fidelity,
+  totalOf: (target: string) => TargetEstimate['total'],
+): BudgetReport[] {
+  const reports: BudgetReport[] = [];
+  if (budget?.latency) {
+    const { target, max: limit } = budget.latency;
+    const actual = totalOf(target).latencyMs;
+    const kept = actual <= limit;
+    reports.push({ what: 'latency', target, limit, actual, kind: 'modelled', kept });
+  }
+  if (budget?.drop !== undefined) {
+    const limit = budget.drop;
+    const kept = drop !== undefined && drop <= limit;
+    reports.push({ what: 'drop', limit, actual: drop ?? null, kind: 'measured', kept });
+  }
+  return reports;
+}
 
 /** The targets that a recipe names, or the one that is shown when nobody chose. */
 export function recipeTargets(

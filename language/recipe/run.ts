@@ -2,32 +2,58 @@
 import { throwIfCancelled } from '../errors';
 import { enabledSteps } from './decisions';
 import type { Step } from './recipe';
+import type { Situation } from '../passes/pass';
+import type { GuardReport } from '../protocol';
 import { applyDecisions, prepareStep, type Base, type Outcome, type Prepared } from './steps';
 
 export interface Run {
+  /** Of the steps that were kept. */
   readonly outcomes: readonly Outcome[];
-  /** Of the steps that ran, in order. */
+  /** Every step that ran, in order. */
+  readonly attempts: readonly Attempt[];
   readonly decisions: readonly unknown[];
 }
 
-/** Decides every step by planning it, or as `given` says. */
+/** A step that ran, and whether it was kept. */
+export interface Attempt {
+  readonly before: Situation;
+  readonly outcome: Outcome;
+  /** Undefined: nobody asked. */
+  readonly guard: GuardReport | undefined;
+}
+
+/** Says whether a step pays. */
+export type Guard = (
+  before: Situation,
+  outcome: Outcome,
+  position: number,
+) => Promise<GuardReport | undefined>;
+
+const unguarded: Guard = () => Promise.resolve(undefined);
+
+/** Decides every step by planning it, or as `given` says. What the guard drops is as if it had not run. */
 export async function runSteps(
   base: Base,
   steps: readonly Step[],
   plan: (prepared: Prepared, position: number) => Promise<unknown>,
   signal: AbortSignal,
+  guard = unguarded,
 ): Promise<Run> {
   const outcomes: Outcome[] = [];
+  const attempts: Attempt[] = [];
   const decisions: unknown[] = [];
   for (const [position, step] of enabledSteps(steps).entries()) {
     throwIfCancelled(signal);
     const now = outcomes.at(-1)?.situation ?? base;
     const prepared = prepareStep(base, now, step);
     const decided = await plan(prepared, position);
-    outcomes.push(applyDecisions(base, prepared, decided, false));
+    const outcome = applyDecisions(base, prepared, decided, false);
+    const verdict = await guard(now, outcome, position);
+    if (!verdict?.dropped) outcomes.push(outcome);
+    attempts.push({ before: now, outcome, guard: verdict });
     decisions.push(decided);
   }
-  return { outcomes, decisions };
+  return { outcomes, attempts, decisions };
 }
 
 export interface Preview {

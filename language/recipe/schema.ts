@@ -24,6 +24,15 @@ const share = z.union([
     .transform((text) => parseFloat(text) / 100),
 ]);
 
+/** `20 dB`, or a number of decibels. */
+const decibels = z.union([
+  z.number(),
+  z
+    .string()
+    .regex(/^-?\d+(\.\d+)?\s*dB$/, 'a ratio such as 20dB')
+    .transform((text) => parseFloat(text)),
+]);
+
 /** A data set: the path of its description, or the description itself (checked when it is loaded). */
 const dataset = z.union([z.string().min(1), z.record(z.string(), z.unknown())]);
 
@@ -56,6 +65,23 @@ export const recipeSchema = z.strictObject({
     .strictObject({
       latency: z.strictObject({ target: z.string().min(1), max: duration }).optional(),
       drop: share.optional(),
+    })
+    .optional(),
+  /** How far outputs may be from those of the original; a result beyond it is not written. */
+  tolerance: z
+    .strictObject({
+      sqnr: decibels.optional(),
+      cosine: z.number().max(1).optional(),
+      maxAbs: z.number().min(0).optional(),
+    })
+    .optional(),
+  /** What each step has to take off the latency; one that does not is reported, or left out. */
+  guard: z
+    .strictObject({
+      minGain: share.default(0.02),
+      drop: z.boolean().default(false),
+      /** A target, or `measured` for this machine. Default: the target of the budget, or the first one. */
+      on: z.string().min(1).optional(),
     })
     .optional(),
   steps: z.array(stepSchema).default([]),

@@ -1,9 +1,16 @@
-/** Has ONNX Runtime load the result, run it against the original, and time both. */
+/** Has ONNX Runtime load the result, looks at the kernels it runs on, compares it with the original, and times both. */
 import { describeError, CancelledError, WhittleError } from '../errors';
-import type { Fidelity, Measured } from '../protocol';
+import type { Fidelity, Measured, ResultChecks } from '../protocol';
 import { runTask } from '../runtime/runtime';
 import { generatedData, type Comparison, type DataRequest } from '../runtime/tasks';
 import type { ApplyControl } from './apply';
+import {
+  beyondTolerance,
+  unfusedLayers,
+  type Blame,
+  type Check,
+  type Tolerance,
+} from './postconditions';
 
 export interface VerifyRequest {
   readonly reference: string;
@@ -11,6 +18,11 @@ export interface VerifyRequest {
   readonly evaluation: DataRequest | undefined;
   readonly calibration: DataRequest | undefined;
   readonly sizes: Readonly<Record<string, readonly number[]>>;
+  readonly tolerance: Tolerance | undefined;
+  /** Layers that should run on integers. */
+  readonly quantised: readonly string[];
+  /** Finds the step after which something is wrong. */
+  readonly blame: (isWrong: Check) => Promise<Blame | undefined>;
 }
 
 export interface Checks {
@@ -18,6 +30,7 @@ export interface Checks {
   readonly runtime: string | undefined;
   readonly fidelity: Fidelity;
   readonly measured: Measured;
+  readonly checks: ResultChecks;
 }
 
 /** Enough for a steady median of small models; large ones run a few times in any case. */
@@ -25,7 +38,8 @@ const MEASURE_MS = 600;
 
 /**
  * What the original cannot do is said of both and failed on neither.
- * @throws WhittleError when ONNX Runtime loads the original and not the result
+ * @throws WhittleError naming step and layer when ONNX Runtime loads the original and not the result, and when outputs are
+ *   beyond the declared tolerance
  */
 export async function verify(request: VerifyRequest, control: ApplyControl): Promise<Checks> {
   const { reference, candidate } = request;
@@ -36,16 +50,63 @@ export async function verify(request: VerifyRequest, control: ApplyControl): Pro
     ({ version: runtime } = await runTask({ kind: 'load', model: reference }, options));
   });
   if (unloadable) return unavailable(`ONNX Runtime does not run the original: ${unloadable}`);
-  const broken = await failure(() => runTask({ kind: 'load', model: candidate }, options));
-  if (broken)
-    throw new WhittleError(`ONNX Runtime refuses the result: ${broken}`, {
-      hint: 'The original loads; this is a fault of a step. Nothing was written',
-    });
-  return {
-    runtime,
-    fidelity: await compare(request, control),
-    measured: await measure(request, control),
-  };
+  const loads: Check = (model) => failure(() => runTask({ kind: 'load', model }, options));
+  const broken = await loads(candidate);
+  if (broken) throw await refusal(`ONNX Runtime refuses the result: ${broken}`, request, loads);
+  const checks = await kernelChecks(request, control);
+  const fidelity = await compare(request, control);
+  await requireTolerance(request, fidelity, control);
+  return { runtime, checks, fidelity, measured: await measure(request, control) };
+}
+
+async function refusal(
+  what: string,
+  { blame }: VerifyRequest,
+  isWrong: Check,
+): Promise<WhittleError> {
+  const found = await blame(isWrong);
+  if (!found) return new WhittleError(what, { hint: 'Nothing was written' });
+  const { step, pass, node } = found;
+  return new WhittleError(what, {
+    where: `step ${step}, ${pass}${node === undefined ? '' : `, layer ${node}`}`,
+    hint: `Nothing was written. ${node === undefined ? 'Leave the step out' : `Leave the layer out: except: "${node}"`}`,
+  });
+}
+
+async function kernelChecks(
+  { candidate, quantised }: VerifyRequest,
+  { signal, runtimeEntry }: ApplyControl,
+): Promise<ResultChecks> {
+  let checks: ResultChecks = { loads: true, kernels: {}, unfused: [] };
+  // What ONNX Runtime loads and cannot write down again is no fault of the result.
+  await failure(async () => {
+    const { kernels, executed } = await runTask(
+      { kind: 'kernels', model: candidate },
+      { signal, entry: runtimeEntry },
+    );
+    const unfused = unfusedLayers(quantised, executed);
+    checks = { loads: true, kernels: Object.fromEntries(kernels), unfused };
+  });
+  return checks;
+}
+
+async function requireTolerance(
+  request: VerifyRequest,
+  fidelity: Fidelity,
+  control: ApplyControl,
+): Promise<void> {
+  const { tolerance } = request;
+  if (!tolerance) return;
+  const wrong = fidelity.unavailable ?? beyondTolerance(tolerance, fidelity.outputs);
+  if (wrong === undefined) return;
+  throw await refusal(
+    `the result is beyond its tolerance: ${wrong}`,
+    request,
+    async (candidate) => {
+      const { outputs } = await compare({ ...request, candidate }, control);
+      return beyondTolerance(tolerance, outputs);
+    },
+  );
 }
 
 /** The message of what went wrong, or undefined. */
@@ -63,6 +124,7 @@ const unavailable = (reason: string): Checks => ({
   runtime: undefined,
   fidelity: { data: '', samples: 0, outputs: [], unavailable: reason },
   measured: { beforeMs: null, afterMs: null, conditions: '', verdict: '', unavailable: reason },
+  checks: { loads: null, kernels: {}, unfused: [] },
 });
 
 async function compare(

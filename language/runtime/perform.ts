@@ -9,6 +9,7 @@ import { kernels } from './perform/kernels';
 import { load } from './perform/load';
 import { measure } from './perform/measure';
 import { moments } from './perform/moments';
+import { profile } from './perform/profile';
 import { ranges } from './perform/ranges';
 import type { Task, TaskKind, Tasks } from './tasks';
 
@@ -41,6 +42,8 @@ export function perform(task: Task, context: Context): Promise<Tasks[TaskKind][1
       return compare(task, context);
     case 'measure':
       return measure(task, context);
+    case 'profile':
+      return profile(task, context);
     case 'kernels':
       return kernels(task, context);
     default:

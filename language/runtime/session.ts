@@ -18,6 +18,8 @@ export interface SessionOptions {
   readonly optimisation?: 'disabled' | 'basic' | 'all';
   /** Where to write the graph that is executed. */
   readonly optimisedFile?: string;
+  /** Profiles every run; the file is written by `endProfiling`, its name starts with this path. */
+  readonly profilePrefix?: string;
   readonly extra?: Readonly<Record<string, unknown>>;
   /** The model that messages name where the file is a temporary copy of it. */
   readonly copyOf?: string | undefined;
@@ -35,6 +37,7 @@ export interface Session {
   run(feeds: Feeds, wanted?: readonly string[]): Promise<ReadonlyMap<string, Output>>;
   /** Something to run again and again on the same inputs; answers the time it took, in ms. */
   timer(feeds: Feeds): () => Promise<number>;
+  endProfiling(): void;
   release(): Promise<void>;
 }
 
@@ -98,6 +101,7 @@ export async function openSession(given: string, options: SessionOptions = {}): 
         return performance.now() - start;
       };
     },
+    endProfiling: () => session.endProfiling(),
     release: () => session.release(),
   };
 }
@@ -157,13 +161,17 @@ function declaredInputs(file: string): readonly ModelInput[] {
 async function createSession(
   ort: typeof Ort,
   file: string,
-  { threads, optimisation = 'all', optimisedFile, extra }: SessionOptions,
+  { threads, optimisation = 'all', optimisedFile, profilePrefix, extra }: SessionOptions,
 ): Promise<Ort.InferenceSession> {
   return await ort.InferenceSession.create(file, {
     logSeverityLevel: 4,
     graphOptimizationLevel: optimisation,
     ...(threads !== undefined && { intraOpNumThreads: threads }),
     ...(optimisedFile !== undefined && { optimizedModelFilePath: optimisedFile }),
+    ...(profilePrefix !== undefined && {
+      enableProfiling: true,
+      profileFilePrefix: profilePrefix,
+    }),
     ...(extra && { extra }),
   });
 }

@@ -14,6 +14,7 @@ export interface Tasks {
   evaluate: [EvaluateRequest, Evaluation];
   compare: [CompareRequest, Comparison];
   measure: [MeasureRequest, Measurement];
+  profile: [ProfileRequest, Profile];
   kernels: [KernelsRequest, Kernels];
 }
 
@@ -256,6 +257,31 @@ export interface Speed {
   readonly runs: number;
 }
 
+/** Like measuring one model, layer by layer. */
+export interface ProfileRequest extends Omit<MeasureRequest, 'models'> {
+  readonly model: string;
+}
+
+export interface Profile {
+  /** In the order of the graph; nodes that are part of another's kernel, or need none, are not listed. */
+  readonly layers: readonly LayerTime[];
+  /** Median of a run, unwatched. */
+  readonly wholeMs: number;
+  readonly conditions: string;
+  readonly generated: boolean;
+}
+
+export interface LayerTime {
+  readonly node: string;
+  readonly op: string;
+  /** Median. With the time to start its kernels. */
+  readonly ms: number;
+  /** What ONNX Runtime executes for it; `domain.Op` outside the default domain. */
+  readonly kernels: readonly string[];
+  /** Other nodes whose work its kernel does. */
+  readonly fused: readonly string[];
+}
+
 export interface KernelsRequest {
   readonly model: string;
 }
@@ -263,6 +289,8 @@ export interface KernelsRequest {
 export interface Kernels {
   /** How often each operator stands in the graph that ONNX Runtime executes; `domain.Op` outside the default domain. */
   readonly kernels: ReadonlyMap<string, number>;
+  /** By node of the main graph: the kernel that does its work. Nodes that need none are not there. */
+  readonly executed: ReadonlyMap<string, string>;
 }
 
 // ---- the wire between the processes

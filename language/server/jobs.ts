@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import path from 'node:path';
 import { CancelledError, WhittleError } from '../errors';
-import type { DataReference } from '../protocol';
+import type { DataReference, Sensitivity } from '../protocol';
 
 interface About {
   readonly recipeText: string;
@@ -20,6 +20,7 @@ export type JobRequest =
       /** For a recipe that names none. */
       readonly calibration: DataReference | undefined;
     } & About)
+  | ({ readonly kind: 'sensitivity'; readonly step: number; readonly byMetric: boolean } & About)
   | ({ readonly kind: 'plan' } & About);
 
 export type JobAnswer =
@@ -30,14 +31,18 @@ export type JobAnswer =
       readonly fraction: number;
     }
   | { readonly kind: 'applied'; readonly output: string; readonly report: string }
+  | { readonly kind: 'analysed'; readonly sensitivity: Sensitivity }
   | { readonly kind: 'planned'; readonly decisions: readonly unknown[] }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'failure'; readonly message: string };
 
-type Result<R extends JobRequest> = Extract<
-  JobAnswer,
-  { kind: R['kind'] extends 'apply' ? 'applied' : 'planned' }
->;
+/** Kind of a request → kind of its answer. */
+interface Answers {
+  apply: 'applied';
+  sensitivity: 'analysed';
+  plan: 'planned';
+}
+type Result<R extends JobRequest> = Extract<JobAnswer, { kind: Answers[R['kind']] }>;
 type Told = Extract<JobAnswer, { kind: 'progress' }>;
 
 /** A cancelled job has so long to tidy up before it is killed. */
@@ -66,7 +71,7 @@ export function runJob<R extends JobRequest>(
     child.on('error', reject);
     child.on('exit', (code, killedBy) => {
       signal.removeEventListener('abort', cancel);
-      if (last?.kind === 'applied' || last?.kind === 'planned') resolve(last as Result<R>);
+      if (last && last.kind !== 'failure' && last.kind !== 'cancelled') resolve(last as Result<R>);
       else if (signal.aborted || last?.kind === 'cancelled') reject(new CancelledError());
       else if (last?.kind === 'failure') reject(new WhittleError(last.message));
       else

@@ -26,8 +26,21 @@ export async function measure(request: MeasureRequest, { report }: Context): Pro
   }
   const rows = commonRows(runners);
   const runs = await runInTurn(runners, budgetMs * models.length, report);
+  const conditions = await conditionsOf({ threads, rows, dataset, runs });
+  const { generated } = dataset;
+  return { models: runners.map(speedOf), conditions, batch: rows, threads, generated };
+}
+
+/** What a time holds for, in words. */
+export async function conditionsOf(measured: {
+  readonly threads: number;
+  readonly rows: number;
+  readonly dataset: Dataset;
+  readonly runs: number;
+}): Promise<string> {
+  const { threads, rows, dataset, runs } = measured;
   const { env } = await loadRuntime();
-  const conditions = [
+  return [
     processor(),
     `${threads} ${threads === 1 ? 'thread' : 'threads'}`,
     `batch ${rows}`,
@@ -35,8 +48,6 @@ export async function measure(request: MeasureRequest, { report }: Context): Pro
     `median of ${runs} runs of each model in turn`,
     `ONNX Runtime ${env.versions.node ?? env.versions.common}`,
   ].join(', ');
-  const { generated } = dataset;
-  return { models: runners.map(speedOf), conditions, batch: rows, threads, generated };
 }
 
 /** Between its runs a session's threads would else keep spinning and slow down the other models. */
@@ -50,7 +61,7 @@ interface Runner {
   readonly timesMs: number[];
 }
 
-function openRunner(
+export function openRunner(
   session: Session,
   dataset: Dataset,
   batch: number,
@@ -101,19 +112,20 @@ async function runInTurn(
   return MAX_ROUNDS;
 }
 
-function speedOf({ model, timesMs }: Runner): Speed {
-  const sorted = [...timesMs].sort((a, b) => a - b);
-  const quantile = (share: number) => {
-    const at = share * (sorted.length - 1);
-    const below = sorted[Math.floor(at)]!;
-    return below + (at % 1) * (sorted[Math.ceil(at)]! - below);
-  };
-  return {
-    model,
-    medianMs: quantile(0.5),
-    spreadMs: quantile(0.75) - quantile(0.25),
-    runs: sorted.length,
-  };
+const speedOf = ({ model, timesMs }: Runner): Speed => ({
+  model,
+  medianMs: median(timesMs),
+  spreadMs: quantile(timesMs, 0.75) - quantile(timesMs, 0.25),
+  runs: timesMs.length,
+});
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = share * (sorted.length - 1);
+  const below = sorted[Math.floor(at)]!;
+  return below + (at % 1) * (sorted[Math.ceil(at)]! - below);
 }
 
 function processor(): string {

@@ -1,0 +1,159 @@
+/** The schema of a report, as it is published in docs/report.schema.json, and reading one. */
+import { z } from 'zod';
+import { WhittleError } from '../errors';
+import type { Report } from '../protocol';
+import { readText } from './files';
+
+const share = z.number().meta({ description: 'A share of one' });
+const kind = z
+  .enum(['exact', 'modelled', 'measured'])
+  .meta({ description: 'How a number came about' });
+
+const change = z.object({
+  before: z.number().nullable(),
+  after: z.number().nullable(),
+  partial: z.exactOptional(z.boolean().meta({ description: 'Both are at least so much' })),
+});
+const changes = z.record(z.string(), change).meta({ description: 'By target' });
+
+const file = z.object({ path: z.string(), bytes: z.number().int(), sha256: z.string() });
+const skipped = z.array(z.object({ node: z.string(), reason: z.string() })).readonly();
+
+const guard = z.object({
+  gain: share.nullable(),
+  minGain: share,
+  kind,
+  on: z.string().meta({ description: 'The target, or "this machine"' }),
+  pays: z.boolean(),
+  dropped: z.boolean().meta({ description: 'The step was left out because it does not pay' }),
+});
+
+const step = z.object({
+  pass: z.string(),
+  title: z.string(),
+  sites: z.number().int(),
+  skipped,
+  seconds: z.number(),
+  latencyMs: changes,
+  guard: z.exactOptional(guard),
+});
+
+const model = z.object({
+  fileBytes: z.number().int(),
+  macs: z.number().nullable(),
+  parameters: z.number().int(),
+  weightBytes: z.number(),
+  targets: z
+    .array(
+      z.object({
+        id: z.string(),
+        title: z.string(),
+        basis: z.string().meta({ description: 'What the numbers of this target rest on' }),
+        latencyMs: z.number(),
+        energyMj: z.number().nullable(),
+        partial: z.boolean().meta({ description: 'The numbers are at least so much' }),
+      }),
+    )
+    .readonly(),
+});
+
+const fidelity = z.object({
+  data: z.string(),
+  samples: z.number().int(),
+  outputs: z
+    .array(
+      z.object({
+        name: z.string(),
+        sqnrDb: z.number().nullable(),
+        cosine: z.number().nullable(),
+        maxAbs: z.number().nullable(),
+      }),
+    )
+    .readonly(),
+  metric: z.exactOptional(
+    z.object({
+      id: z.string(),
+      before: z.number(),
+      after: z.number(),
+      samples: z.number().int(),
+    }),
+  ),
+  drop: z.exactOptional(share.meta({ description: 'Loss of the metric, positive when worse' })),
+  unavailable: z.exactOptional(z.string().meta({ description: 'Why nothing was compared' })),
+});
+
+const measured = z.object({
+  beforeMs: z.number().nullable(),
+  afterMs: z.number().nullable(),
+  conditions: z.string(),
+  verdict: z.string(),
+  unavailable: z.exactOptional(z.string().meta({ description: 'Why nothing was timed' })),
+});
+
+const layer = z.object({
+  name: z.string(),
+  op: z.string(),
+  macs: change,
+  weightBytes: change,
+  latencyMs: changes,
+});
+
+const checks = z.object({
+  loads: z.boolean().nullable(),
+  kernels: z.record(z.string(), z.number().int()),
+  unfused: z.array(z.object({ node: z.string(), kernel: z.string() })).readonly(),
+});
+
+const budget = z.object({
+  what: z.enum(['latency', 'drop']),
+  target: z.exactOptional(z.string()),
+  limit: z.number(),
+  actual: z.number().nullable(),
+  kind,
+  kept: z.boolean(),
+});
+
+export const reportSchema = z
+  .object({
+    version: z.literal(1),
+    createdAt: z.iso.datetime(),
+    model: file,
+    recipe: file,
+    output: file,
+    environment: z.record(z.string(), z.string()),
+    steps: z.array(step).readonly(),
+    before: model,
+    after: model,
+    fidelity,
+    measured,
+    layers: z.array(layer).readonly(),
+    kinds: z.exactOptional(
+      z.record(z.string(), kind).meta({ description: 'By where numbers stand in the report' }),
+    ),
+    checks: z.exactOptional(checks),
+    budget: z.exactOptional(z.array(budget).readonly()),
+  })
+  .meta({
+    title: 'Report of Whittle',
+    description: 'What applying a recipe changed, and how every number came about',
+  });
+
+/** What docs/report.schema.json holds. Later versions may add keys; readers let them pass. */
+export const reportJsonSchema = (): unknown => z.toJSONSchema(reportSchema, { io: 'input' });
+
+/** @throws WhittleError naming the file and the first thing that is wrong with it */
+export function readReport(path: string): Report {
+  let content: unknown;
+  try {
+    content = JSON.parse(readText(path));
+  } catch (cause) {
+    if (cause instanceof WhittleError) throw cause;
+    throw new WhittleError('this is not a report: it is not JSON', { where: path, cause });
+  }
+  const parsed = reportSchema.safeParse(content);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new WhittleError(`this is not a report: ${issue!.path.join('.')}: ${issue!.message}`, {
+    where: path,
+  });
+}
