@@ -36,9 +36,20 @@ export default function ({ scratch, cli, idle, best }: Bench): Row[] {
       },
     ];
   };
-  const wide = { heads: 16, vocabulary: 32_000 };
-  const inline = make('inline', { ...wide, layers: 20, width: 1024, external: false });
-  const apart = make('apart', { ...wide, layers: 32, width: 2048, external: true });
+  const inline = make('inline', {
+    layers: 5,
+    width: 2048,
+    heads: 16,
+    vocabulary: 6000,
+    external: false,
+  });
+  const apart = make('apart', {
+    layers: 8,
+    width: 4096,
+    heads: 32,
+    vocabulary: 16_000,
+    external: true,
+  });
   const many = make('many', { layers: 96, width: 64, heads: 4, vocabulary: 256, external: false });
   return [
     ...inspect(`${gigabytes(inline.weights)} GB inline`, inline.file, { cpu: 0.15, memory: 150 }),
