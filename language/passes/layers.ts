@@ -51,8 +51,7 @@ export function quantisable(
   if (reachesAngle(graph, node.outputs[0] ?? ''))
     return 'it computes the argument of a sine, where a step of 8 bits is a large angle';
   const [weight] = weightInputs(graph, node);
-  if (!weight)
-    return node.op === 'MatMul' ? product(facts, node) : 'its weight is not a constant';
+  if (!weight) return node.op === 'MatMul' ? product(facts, node) : 'its weight is not a constant';
   if (weight.index !== 1) return 'its constant is the left operand';
   if (weight.views.some((view) => !isTranspose2d(view, weight.tensor)))
     return 'its weight passes through another layout first';

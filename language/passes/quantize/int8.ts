@@ -4,6 +4,7 @@ import { quantisable } from '../layers';
 import { QdqWriter } from '../qdq';
 import { arrange } from './int8/arrangement';
 import { foldInto } from './int8/folding';
+import { floatByRule } from './int8/rules';
 
 const parameters = z.strictObject({
   form: z.enum(['fast', 'full']).default('fast').meta({
@@ -61,13 +62,13 @@ const int8: Pass<Parameters, Decisions> = {
   },
 
   async plan(request, evidence) {
-    const float = floatSites(request);
+    const float = floatsOf(request);
     const { values } = arrange(request.graph, request.facts, request.sites, new Set(float));
     const measured = values.filter((value) => value.like === undefined).map((value) => value.name);
     return { ranges: Object.fromEntries(await evidence.ranges(measured)), float };
   },
 
-  standIn: (request) => ({ ranges: null, float: floatSites(request) }),
+  standIn: (request) => ({ ranges: null, float: floatsOf(request) }),
 
   rewrite({ graph, facts, sites, parameters }, { ranges, float }) {
     const { weights, activations, overflow } = parameters;
@@ -85,13 +86,5 @@ const int8: Pass<Parameters, Decisions> = {
 };
 export default int8;
 
-/** Sites that stay float by the rules of the form, before anything is measured. */
-function floatSites({ graph, facts, sites, parameters }: StepRequest<Parameters>): string[] {
-  if (parameters.form === 'full') return [];
-  return sites
-    .filter(({ node }) => {
-      const found = quantisable(graph, facts, graph.node(node)!);
-      return typeof found === 'object' && found.kind === 'product';
-    })
-    .map(({ node }) => node);
-}
+const floatsOf = ({ graph, facts, sites, parameters }: StepRequest<Parameters>) =>
+  floatByRule(graph, facts, sites, parameters.form).nodes;
