@@ -42,7 +42,7 @@ function einsum(facts: Facts, node: Node): number {
   const sizes = new Map<string, number>();
   left.split(',').forEach((labels, operand) => {
     const shape = facts.value(node.inputs[operand] ?? '').shape ?? [];
-    [...labels].forEach((label, axis) => sizes.set(label, size(shape[axis])));
+    Array.from(labels).forEach((label, axis) => sizes.set(label, size(shape[axis])));
   });
   return [...sizes.values()].reduce((a, b) => a * b, 1);
 }

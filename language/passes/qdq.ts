@@ -3,9 +3,9 @@
  * for. Constants are computed when the model is written, so that a preview costs no arithmetic.
  */
 import type { Graph, Node } from '../graph/graph';
-import type { AttributeValue, Tensor } from '../onnx/model';
-import type { ElementType } from '../onnx/schema';
+import type { AttributeValue } from '../onnx/model';
 import { affineOfRange, type ActivationScheme, type Affine } from './affine';
+import { floatBytes, Inserter } from './inserter';
 import type { Layer } from './layers';
 import type { Range } from './pass';
 import { QuantisedWeights, type WeightScheme } from './quantisedWeights';
@@ -35,6 +35,7 @@ type Ranges = Readonly<Record<string, Range>> | null;
 export class QdqWriter {
   readonly #scales = new Map<string, () => Affine>();
   readonly #domain: string;
+  readonly #inserter: Inserter;
 
   constructor(
     private readonly graph: Graph,
@@ -42,6 +43,7 @@ export class QdqWriter {
     private readonly ranges: Ranges,
     private readonly scheme: Scheme,
   ) {
+    this.#inserter = new Inserter(graph);
     // Per-axis DequantizeLinear came with operator set 13; ONNX Runtime has the same operators in a domain of its own.
     this.#domain = graph.opset >= 13 ? '' : 'com.microsoft';
     if (this.#domain) graph.requireOpset(this.#domain, 1);
@@ -75,9 +77,14 @@ export class QdqWriter {
     const affine = this.#scales.get(name)!;
     const producer = graph.producer(name);
     const near = producer ?? graph.consumers(name)[0]!;
-    const scale = this.#constant(`${name}_scale`, 'float32', [], () => floats([affine().scale]));
+    const scale = this.#inserter.constant(`${name}_scale`, 'float32', [], () =>
+      floatBytes([affine().scale]),
+    );
     const zeroPoint = () => Uint8Array.of(affine().zeroPoint);
-    const parameters = [scale, this.#constant(`${name}_zero_point`, 'uint8', [], zeroPoint)];
+    const parameters = [
+      scale,
+      this.#inserter.constant(`${name}_zero_point`, 'uint8', [], zeroPoint),
+    ];
     const codes = graph.freshValue(`${name}_quantized`);
     if (readers === 'all' && producer) {
       const real = graph.freshValue(`${name}_float`);
@@ -95,13 +102,13 @@ export class QdqWriter {
 
   #writeWeight(weights: QuantisedWeights, base: string, node: Node): string {
     const { layout, scaleDims } = weights;
-    const scale = this.#constant(`${base}_scale`, 'float32', scaleDims, () =>
-      floats(weights.scales()),
+    const scale = this.#inserter.constant(`${base}_scale`, 'float32', scaleDims, () =>
+      floatBytes(weights.scales()),
     );
     const zeroPoint = () => new Uint8Array(layout.channels);
-    const zero = this.#constant(`${base}_zero_point`, 'int8', scaleDims, zeroPoint);
+    const zero = this.#inserter.constant(`${base}_zero_point`, 'int8', scaleDims, zeroPoint);
     const density = () => ({ nonzeros: weights.nonzeros(), estimated: this.ranges === null });
-    const codes = this.#constant(
+    const codes = this.#inserter.constant(
       `${base}_quantized`,
       'int8',
       weights.dims,
@@ -120,10 +127,10 @@ export class QdqWriter {
   #writeBias(weights: QuantisedWeights, node: Node): string {
     const base = `${node.id}_bias`;
     const { outputs, scaleDims } = weights;
-    const scale = this.#constant(`${base}_scale`, 'float32', scaleDims, () =>
-      floats(weights.biasScales()),
+    const scale = this.#inserter.constant(`${base}_scale`, 'float32', scaleDims, () =>
+      floatBytes(weights.biasScales()),
     );
-    const codes = this.#constant(`${base}_quantized`, 'int32', [outputs], () =>
+    const codes = this.#inserter.constant(`${base}_quantized`, 'int32', [outputs], () =>
       weights.biasCodes(),
     );
     return this.#dequantise([codes, scale], base, this.scheme.perChannel ? 0 : undefined, node);
@@ -148,23 +155,6 @@ export class QdqWriter {
     near: Node,
     attributes: Readonly<Record<string, AttributeValue>> = {},
   ): void {
-    const node = { op, name: `${output}/${op}`, inputs, outputs: [output], attributes };
-    this.graph.insert({ ...node, domain: this.#domain }, near);
-  }
-
-  #constant(
-    base: string,
-    elementType: ElementType,
-    dims: readonly number[],
-    compute: () => Uint8Array,
-    density?: Tensor['density'],
-  ): string {
-    const name = this.graph.freshValue(base);
-    const data = { kind: 'computed', compute } as const;
-    this.graph.setInitializer({ name, elementType, dims, data, ...(density && { density }) });
-    return name;
+    this.#inserter.insert(op, inputs, output, near, { domain: this.#domain, attributes });
   }
 }
-
-const floats = (values: ArrayLike<number>): Uint8Array =>
-  new Uint8Array(Float32Array.from(values).buffer);

@@ -39,13 +39,19 @@ export class QuantisedWeights {
     private readonly layer: Layer,
     private readonly bias: Tensor | undefined,
     private readonly scheme: WeightScheme,
-    /** Null while ranges are not planned. */
+    /** Null while ranges are not planned, and where the bias stays float. */
     private readonly activationScale: (() => number) | null,
+    /** As the node reads its weight, or as a matrix with its outputs in columns. */
+    orientation: 'own' | 'columns' = 'own',
   ) {
     const { tensor, views } = layer.weight;
-    this.#transposed = views.filter((view) => view.op === 'Transpose').length % 2 === 1;
-    this.dims = this.#transposed ? [...tensor.dims].reverse() : tensor.dims;
-    this.axis = outputChannelAxis(node, { ...tensor, dims: this.dims }, 1)!;
+    const viewed = views.filter((view) => view.op === 'Transpose').length % 2 === 1;
+    const dims = viewed ? [...tensor.dims].reverse() : tensor.dims;
+    const axis = outputChannelAxis(node, { ...tensor, dims }, 1)!;
+    const turned = orientation === 'columns' && axis === 0;
+    this.#transposed = viewed !== turned;
+    this.dims = turned ? [...dims].reverse() : dims;
+    this.axis = turned ? 1 : axis;
     this.outputs = this.dims[this.axis]!;
     this.layout = channelLayout(this.dims, scheme.perChannel ? this.axis : undefined);
     this.scaleDims = scheme.perChannel ? [this.outputs] : [];

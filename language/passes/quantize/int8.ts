@@ -1,9 +1,12 @@
 import { z } from 'zod';
-import type { Pass, Range, Refusal, Site, StepRequest } from '../pass';
+import { DynamicWriter } from '../dynamicInt8';
 import { quantisable } from '../layers';
+import type { Pass, Range, Refusal, Site, StepRequest } from '../pass';
 import { QdqWriter } from '../qdq';
+import { toIntegerOperators } from '../qoperator';
 import { arrange } from './int8/arrangement';
 import { foldInto } from './int8/folding';
+import { measureRanges, mostSensitive } from './int8/plan';
 import { floatByRule } from './int8/rules';
 
 const parameters = z.strictObject({
@@ -12,6 +15,16 @@ const parameters = z.strictObject({
     description:
       'fast: layers with constant weights, where integers save time; full: nearly every product in integers, those of attention too',
   }),
+  mode: z.enum(['static', 'dynamic']).default('static').meta({
+    title: 'Mode',
+    description:
+      'static: ranges of activations are measured on calibration data; dynamic: each run finds its own, for layers of matrices only',
+  }),
+  format: z.enum(['qdq', 'qoperator']).default('qdq').meta({
+    title: 'Format',
+    description:
+      'qdq: QuantizeLinear and DequantizeLinear around float operators, which runtimes fuse; qoperator: integer operators themselves',
+  }),
   weights: z.enum(['per-channel', 'per-tensor']).default('per-channel').meta({
     title: 'Weights',
     description: 'One scale for each output channel, or one for the whole tensor',
@@ -19,6 +32,24 @@ const parameters = z.strictObject({
   activations: z.enum(['asymmetric', 'symmetric']).default('asymmetric').meta({
     title: 'Activations',
     description: 'Codes cover the range as it is, or the same range on both sides of zero',
+  }),
+  ranges: z.enum(['minmax', 'percentile', 'mse', 'entropy']).default('minmax').meta({
+    title: 'Ranges',
+    description:
+      'All that occurs, or less: a percentile, the least squared error, or the least divergence. Results of Softmax always keep their whole range',
+  }),
+  percentile: z.number().gt(50).max(100).default(99.99).meta({
+    title: 'Percentile',
+    description: 'How many percent of the elements lie within the range, for ranges: percentile',
+  }),
+  exclude: z.int().min(0).default(0).meta({
+    title: 'Exclude',
+    description: 'How many of the most sensitive sites stay float, as measured one by one',
+  }),
+  maxDeviation: z.number().positive().optional().meta({
+    title: 'Largest deviation',
+    description:
+      'Of the outputs from those of the float model, as a share of their power (0.001 is 30 dB); as many of the most sensitive sites as it takes stay float',
   }),
   overflow: z.enum(['avoid', 'ignore']).default('avoid').meta({
     title: 'Overflow',
@@ -37,10 +68,10 @@ interface Decisions {
 
 const int8: Pass<Parameters, Decisions> = {
   id: 'quantize.int8',
-  title: 'INT8 static',
+  title: 'INT8',
   family: 'quantize',
   summary:
-    'Weights as int8, activations as uint8 with ranges measured on calibration data, written as QuantizeLinear and DequantizeLinear around each layer. Batch normalisation and clipping activations are folded into the convolution before them, so that runtimes find integer kernels.',
+    'Weights as int8, activations as uint8 with ranges measured on calibration data (or as they come), written as QuantizeLinear and DequantizeLinear around each layer or as integer operators. Batch normalisation and clipping activations are folded into the convolution before them, so that runtimes find integer kernels.',
   paper: {
     title:
       'Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference',
@@ -48,7 +79,7 @@ const int8: Pass<Parameters, Decisions> = {
     venue: 'CVPR 2018',
   },
   parameters,
-  needs: () => ['calibration'],
+  needs: ({ mode }) => (mode === 'static' ? ['calibration'] : []),
 
   sites({ graph, facts }) {
     const sites: Site[] = [];
@@ -62,29 +93,79 @@ const int8: Pass<Parameters, Decisions> = {
   },
 
   async plan(request, evidence) {
+    const { graph, facts, sites, parameters } = request;
     const float = floatsOf(request);
-    const { values } = arrange(request.graph, request.facts, request.sites, new Set(float));
+    if (parameters.mode === 'dynamic') return { ranges: {}, float };
+    const { values } = arrange(graph, facts, sites, new Set(float));
     const measured = values.filter((value) => value.like === undefined).map((value) => value.name);
-    return { ranges: Object.fromEntries(await evidence.ranges(measured)), float };
+    const { ranges: method, percentile, exclude: count, maxDeviation } = parameters;
+    const ranges = await measureRanges(graph, measured, { method, percentile }, evidence);
+    const quantisedBut = (more: readonly string[]) => {
+      const candidate = graph.fork();
+      rewrite({ ...request, graph: candidate }, { ranges, float: [...float, ...more] });
+      return candidate;
+    };
+    const open = sites.map(({ node }) => node).filter((node) => !float.includes(node));
+    const limits = { count, maxDeviation };
+    const sensitive = await mostSensitive(open, limits, quantisedBut, evidence);
+    return { ranges, float: [...float, ...sensitive] };
   },
 
   standIn: (request) => ({ ranges: null, float: floatsOf(request) }),
 
-  rewrite({ graph, facts, sites, parameters }, { ranges, float }) {
-    const { weights, activations, overflow } = parameters;
-    const { layers, uses, values, folds, refused } = arrange(graph, facts, sites, new Set(float));
-    for (const { producer, fold } of folds) foldInto(graph, producer, fold);
-    const writer = new QdqWriter(graph, values, ranges, {
-      perChannel: weights === 'per-channel',
-      paired: overflow === 'avoid',
-      activations,
-    });
-    for (const layer of layers) writer.quantiseLayer(layer);
-    for (const value of values) writer.quantiseActivation(value, uses);
-    return refused;
-  },
+  rewrite,
 };
 export default int8;
 
 const floatsOf = ({ graph, facts, sites, parameters }: StepRequest<Parameters>) =>
   floatByRule(graph, facts, sites, parameters.form).nodes;
+
+function rewrite(request: StepRequest<Parameters>, decisions: Decisions): readonly Refusal[] {
+  return request.parameters.mode === 'static'
+    ? rewriteStatically(request, decisions)
+    : rewriteDynamically(request, decisions);
+}
+
+function rewriteStatically(
+  { graph, facts, sites, parameters }: StepRequest<Parameters>,
+  { ranges, float }: Decisions,
+): readonly Refusal[] {
+  const { weights, activations, overflow, format } = parameters;
+  const arrangement = arrange(graph, facts, sites, new Set(float));
+  const { layers, uses, values, folds, refused } = arrangement;
+  for (const { producer, fold } of folds) foldInto(graph, producer, fold);
+  const writer = new QdqWriter(graph, values, ranges, {
+    perChannel: weights === 'per-channel',
+    paired: overflow === 'avoid',
+    activations,
+  });
+  for (const layer of layers) writer.quantiseLayer(layer);
+  for (const value of values) writer.quantiseActivation(value, uses);
+  if (format === 'qoperator')
+    toIntegerOperators(
+      graph,
+      graph.order.map(({ id }) => id),
+    );
+  return refused;
+}
+
+function rewriteDynamically(
+  { graph, facts, sites, parameters }: StepRequest<Parameters>,
+  { float }: Decisions,
+): readonly Refusal[] {
+  const writer = new DynamicWriter(graph, {
+    perChannel: parameters.weights === 'per-channel',
+    paired: parameters.overflow === 'avoid',
+  });
+  const refused: Refusal[] = [];
+  for (const { node: id } of sites) {
+    if (float.includes(id)) continue;
+    const found = quantisable(graph, facts, graph.node(id)!);
+    if (typeof found !== 'object') refused.push({ node: id, reason: found ?? 'it has no weight' });
+    else if (found.kind === 'gemm' || found.kind === 'matmul') writer.quantiseLayer(found);
+    else refused.push({ node: id, reason: `a ${NAMES[found.kind]} is not quantised dynamically` });
+  }
+  return refused;
+}
+
+const NAMES = { conv: 'convolution', product: 'product of activations' } as const;
