@@ -91,8 +91,6 @@ type LayerBase = Pick<Layer, 'node' | 'activation' | 'weight'>;
 function convolution(graph: Graph, node: Node, base: LayerBase): Layer | string {
   if (base.weight.views.length) return 'its weight passes through another layout first';
   if (node.inputs[2] && !graph.constant(node.inputs[2])) return 'its bias is not a constant';
-  if (endsInOutputs(graph, node.outputs[0] ?? ''))
-    return "it makes the model's output, which keeps its precision in float";
   return { ...base, kind: 'conv', normalisation: undefined };
 }
 

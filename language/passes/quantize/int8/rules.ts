@@ -41,7 +41,7 @@ export function floatByRule(
   const whole = form === 'full' ? totalMacs(graph, facts) : covered;
   let budget = Math.max(0, covered - SHARE[form] * whole);
   const nodes = form === 'full' ? [] : products.map(({ node }) => node);
-  for (const group of [isolated(graph, layers), ending(graph, layers), starting(graph, layers)]) {
+  for (const group of [ending(graph, layers), isolated(graph, layers), starting(graph, layers)]) {
     const open = group.filter(({ node }) => !nodes.includes(node));
     if (macsIn(open) > budget) continue;
     budget -= macsIn(open);
@@ -97,12 +97,9 @@ function reachesInteger(
     );
 }
 
-/** Products that make the model's output: the error of their input is the error of the output. */
+/** Layers that make the model's output: their error is the error of the output, such as ties between peaks of a map. */
 const ending = (graph: Graph, layers: readonly Candidate[]): Candidate[] =>
-  layers.filter(
-    ({ node, found }) =>
-      found.kind !== 'conv' && endsInOutputs(graph, graph.node(node)!.outputs[0] ?? ''),
-  );
+  layers.filter(({ node }) => endsInOutputs(graph, graph.node(node)!.outputs[0] ?? ''));
 
 /** Products that read the model's input: all that follows rests on them. */
 const starting = (graph: Graph, layers: readonly Candidate[]): Candidate[] =>
