@@ -11,7 +11,7 @@ import {
 } from 'vscode-languageserver/node';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { pathToFileURL } from 'node:url';
-import { makeDesign, type Look, type Subject } from './design/design';
+import { calibratedStep, makeDesign, type Look, type Subject } from './design/design';
 import { nodeDetails, tensorStatistics } from './design/details';
 import { gainOf, placesFor } from './design/places';
 import { CancelledError, describeError, WhittleError } from './errors';
@@ -37,6 +37,7 @@ import {
   resolveFrom,
 } from './recipe/files';
 import { needsCalibration, parseRecipe } from './recipe/recipe';
+import { byFile, dataChoice } from './server/datasets';
 import { diagnosticsOf, modelDiagnostic, modelHints, recipeHints } from './server/hints';
 import { runJob } from './server/jobs';
 import { fileOf, isRecipeUri, Subjects } from './server/subjects';
@@ -106,12 +107,20 @@ const handlers: Handlers = {
     const output = outputPath(about.model, about.recipeFile);
     return { output, exists: existsSync(output) };
   },
-  async apply({ recipe, model, output, overwrite, token }) {
+  dataFor({ recipe, model, files }) {
+    const about = aboutRecipe(recipe, model);
+    const parsed = parseRecipe(about.recipeText, vocabulary(about.folder)).recipe;
+    const inputs = subjects.opened(about.model).graph.inputs.map(({ name }) => name);
+    const needing = parsed && !parsed.calibration ? calibratedStep(parsed) : undefined;
+    const choices = files.map((file) => dataChoice(file, about.folder, inputs)).sort(byFile);
+    return { missing: needing?.pass.title ?? null, choices };
+  },
+  async apply({ recipe, model, calibration, output, overwrite, token }) {
     const controller = new AbortController();
     running.set(token, controller);
     try {
       return await runJob(
-        { kind: 'apply', ...aboutRecipe(recipe, model), output, overwrite },
+        { kind: 'apply', ...aboutRecipe(recipe, model), calibration, output, overwrite },
         controller.signal,
         (told) =>
           tell('progress', {
