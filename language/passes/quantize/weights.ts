@@ -22,6 +22,7 @@ import {
   packCodes,
   packedShape,
   packScales,
+  packRealZeroPoints,
   packZeroPoints,
 } from './rounding/packing';
 import { weightInputs } from '../weights';
@@ -30,7 +31,7 @@ const parameters = z.strictObject({
   method: z.enum(['rtn', 'gptq', 'awq', 'hqq']).default('rtn').meta({
     title: 'Rounding',
     description:
-      'rtn rounds every weight by itself; gptq lets later weights make up for earlier errors; awq scales channels with large activations up first; hqq moves zero points without data. gptq and awq need calibration data',
+      'rtn rounds every weight by itself; gptq lets later weights make up for earlier errors; awq scales channels with large activations up first; hqq moves zero points between the codes, without data, and multiplies exactly. gptq and awq need calibration data',
   }),
   bits: z
     .literal([4, 8, 2])
@@ -239,10 +240,10 @@ function makesOutput(graph: Graph, value: string): boolean {
 
 // ---- weights
 
-const formatOf = ({ bits, block, symmetric }: Parameters, rows: number): Format => ({
+const formatOf = ({ bits, block, symmetric, method }: Parameters, rows: number): Format => ({
   bits: bits,
   block: block === 'channel' ? rows : Number(block),
-  symmetric,
+  symmetric: symmetric && method !== 'hqq',
 });
 
 /** Input channels first. */
@@ -432,7 +433,11 @@ function quantiseLayer(
     write('codes', 'uint8', shape.codes, () => packCodes(rounded())),
     write('scales', type, shape.scales, () => packScales(rounded(), type)),
   ];
-  if (!format.symmetric)
+  if (chosen.method === 'hqq')
+    inputs.push(
+      write('zero_points', type, shape.scales, () => packRealZeroPoints(rounded(), type)),
+    );
+  else if (!format.symmetric)
     inputs.push(write('zero_points', 'uint8', shape.zeroPoints, () => packZeroPoints(rounded())));
   graph.requireOpset(MICROSOFT, 1);
   graph.replace(node.id, {
@@ -454,7 +459,7 @@ const ACCURACY = { exact: 1, fast: 4 } as const;
 
 function attributesOf(
   { rows, columns }: Layer,
-  { bits, arithmetic }: Parameters,
+  { bits, arithmetic, method }: Parameters,
   block: number,
 ): ReadonlyMap<string, Attribute> {
   const numbers = {
@@ -463,7 +468,7 @@ function attributesOf(
     bits,
     block_size: block,
     // The exact kernel for 8 bits unpacks all weights at every run: a hundred times slower than no compression.
-    accuracy_level: bits === 8 ? ACCURACY.fast : ACCURACY[arithmetic],
+    accuracy_level: bits === 8 ? ACCURACY.fast : ACCURACY[method === 'hqq' ? 'exact' : arithmetic],
   };
   return new Map(
     Object.entries(numbers).map(([name, value]) => [name, { name, value: { kind: 'int', value } }]),
@@ -484,7 +489,7 @@ function encodeRounded({ codes, scales, zeroPoints }: Rounded): LayerDecision {
     kind: 'rounded',
     codes: toBase64(codes),
     scales: toBase64(new Uint8Array(scales.buffer)),
-    zeroPoints: toBase64(zeroPoints),
+    zeroPoints: toBase64(Uint8Array.from(zeroPoints)),
   };
 }
 

@@ -31,7 +31,8 @@ export interface Rounded {
   readonly codes: Uint8Array;
   /** One per block and column: blocks × N. */
   readonly scales: Float32Array;
-  readonly zeroPoints: Uint8Array;
+  /** Codes, or numbers between them. */
+  readonly zeroPoints: Uint8Array | Float32Array;
 }
 
 export const levels = (bits: Bits): number => 2 ** bits - 1;
@@ -91,7 +92,7 @@ function asymmetricScale(min: number, max: number, bits: Bits) {
 }
 
 export function codeOf(value: number, scale: number, zeroPoint: number, bits: Bits): number {
-  return Math.min(levels(bits), Math.max(0, Math.round(value / scale) + zeroPoint));
+  return Math.min(levels(bits), Math.max(0, Math.round(value / scale + zeroPoint)));
 }
 
 /** Rounds one row of `values` with the parameters of its block. */

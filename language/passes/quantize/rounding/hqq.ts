@@ -1,8 +1,7 @@
 /**
  * Half-quadratic quantisation: moves the zero point of each block so that outliers weigh less than their square, without
- * any data. Badri, Shaji: Half-Quadratic Quantization of Large Machine Learning Models, 2023, equations 5 to 10. Its zero
- * points are real numbers; kernels take integers, so the last step rounds them and keeps the block as it was where that
- * does not lower the error.
+ * any data. Badri, Shaji: Half-Quadratic Quantization of Large Machine Learning Models, 2023, equations 5 to 10. Zero points
+ * are real numbers; where the search does not lower the error, a block stays as it was.
  */
 import { levels, roundToNearest, type Format, type Matrix, type Rounded } from './blockwise';
 
@@ -14,8 +13,8 @@ const FIRST_BETA = 10;
 const GROWTH = 1.01;
 
 export function hqq(matrix: Matrix, format: Format): Rounded {
-  const out = roundToNearest(matrix, format);
-  if (format.symmetric) return out;
+  const nearest = roundToNearest(matrix, format);
+  const out = { ...nearest, zeroPoints: Float32Array.from(nearest.zeroPoints) };
   const { rows, columns } = matrix;
   for (let block = 0, from = 0; from < rows; block++, from += format.block)
     for (let column = 0; column < columns; column++)
@@ -33,12 +32,13 @@ function improveColumn(
 ): void {
   const at = block * columns + column;
   const scale = out.scales[at]!;
-  const weights = Float64Array.from({ length: to - from }, (_, i) => {
-    return values[(from + i) * columns + column]! / scale;
-  });
+  const weights = Float64Array.from(
+    { length: to - from },
+    (_, i) => values[(from + i) * columns + column]! / scale,
+  );
   const before = out.zeroPoints[at]!;
   const most = levels(out.format.bits);
-  const zeroPoint = Math.min(most, Math.max(0, Math.round(settle(weights, before, most))));
+  const zeroPoint = Math.fround(settle(weights, before, most));
   if (normOf(weights, zeroPoint, most) >= normOf(weights, before, most)) return;
   out.zeroPoints[at] = zeroPoint;
   for (let row = from; row < to; row++)

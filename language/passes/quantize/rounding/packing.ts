@@ -44,47 +44,54 @@ export function packCodes(rounded: Rounded): Uint8Array {
     const at = Math.floor(row / perByte);
     const shift = format.bits * (row % perByte);
     for (let column = 0; column < columns; column++) {
-      const code = row < rows ? codes[row * columns + column]! : zeroPointAt(rounded, row, column);
+      const code = row < rows ? codes[row * columns + column]! : zeroCode(rounded, column);
       out[column * rowBytes + at]! |= code << shift;
     }
   }
   return out;
 }
 
-function zeroPointAt({ rows, columns, zeroPoints, format }: Rounded, row: number, column: number) {
-  const block = Math.floor(Math.min(row, rows - 1) / format.block);
-  return zeroPoints[block * columns + column]!;
+function zeroCode({ rows, columns, zeroPoints, format }: Rounded, column: number): number {
+  const last = Math.floor((rows - 1) / format.block);
+  return Math.round(zeroPoints[last * columns + column]!);
 }
 
 export function packScales(rounded: Rounded, type: 'float32' | 'float16'): Uint8Array {
-  const { columns, scales } = rounded;
-  const blocks = kernelBlocks(rounded);
-  const out = new Float32Array(columns * blocks.length);
-  for (let column = 0; column < columns; column++)
-    blocks.forEach((block, i) => {
-      out[column * blocks.length + i] = scales[block * columns + column]!;
-    });
-  return packFloats(out, type);
+  return packFloats(byKernelBlock(rounded, rounded.scales), type);
 }
 
+/** Zero points that are codes, packed like these; each column begins a byte. */
 export function packZeroPoints(rounded: Rounded): Uint8Array {
-  const { columns, zeroPoints, format } = rounded;
-  const blocks = kernelBlocks(rounded);
+  const { columns, format } = rounded;
+  const codes = byKernelBlock(rounded, rounded.zeroPoints);
+  const blocks = codes.length / columns;
   const perByte = 8 / format.bits;
-  const rowBytes = Math.ceil(blocks.length / perByte);
+  const rowBytes = Math.ceil(blocks / perByte);
   const out = new Uint8Array(columns * rowBytes);
-  for (let column = 0; column < columns; column++)
-    blocks.forEach((block, i) => {
-      const code = zeroPoints[block * columns + column]!;
-      out[column * rowBytes + Math.floor(i / perByte)]! |= code << (format.bits * (i % perByte));
-    });
+  codes.forEach((code, at) => {
+    const block = at % blocks;
+    const byte = Math.floor(at / blocks) * rowBytes + Math.floor(block / perByte);
+    out[byte]! |= code << (format.bits * (block % perByte));
+  });
   return out;
 }
 
-/** The block of the format that each block of the kernel lies in. */
-function kernelBlocks({ rows, format }: Rounded): number[] {
+/** Zero points between the codes. */
+export function packRealZeroPoints(rounded: Rounded, type: 'float32' | 'float16'): Uint8Array {
+  return packFloats(byKernelBlock(rounded, rounded.zeroPoints), type);
+}
+
+/** Numbers per block and column, as columns of kernel blocks. */
+function byKernelBlock(
+  { rows, columns, format }: Rounded,
+  numbers: Uint8Array | Float32Array,
+): Float32Array {
   const size = kernelBlock(format.block);
-  return Array.from({ length: Math.ceil(rows / size) }, (_, i) =>
-    Math.floor((i * size) / format.block),
-  );
+  const blocks = Math.ceil(rows / size);
+  const out = new Float32Array(columns * blocks);
+  for (let column = 0; column < columns; column++)
+    for (let block = 0; block < blocks; block++)
+      out[column * blocks + block] =
+        numbers[Math.floor((block * size) / format.block) * columns + column]!;
+  return out;
 }
