@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,6 +7,7 @@ import { OUT, runNode } from '../../scripts/lib/project.mjs';
 import { prepareData, serveVsCode } from '../../scripts/lib/vscode-server.mjs';
 import { prepareWorkspace } from '../../scripts/lib/workspace.mjs';
 import { setUpVsCode } from '../../scripts/setup-vscode.mjs';
+import { descendants } from './processes.mjs';
 
 const SCREENSHOTS = path.join(OUT, 'screenshots');
 /** The workbench itself takes 15 s, and far longer on a busy machine. */
@@ -55,7 +55,7 @@ async function install(server, data, vsix) {
 }
 
 /** What a person does at the workbench, in its words. */
-class Workbench {
+export class Workbench {
   constructor(page, folder, vscode, close) {
     this.page = page;
     /** Where the samples are, on disk. */
@@ -161,18 +161,8 @@ class Workbench {
 
   /** Ids of the processes below the server whose command line matches. */
   processes(pattern) {
-    const rows = execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' })
-      .split('\n')
-      .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line))
-      .filter((row) => row !== null)
-      .map(([, id, parent, command]) => ({ id: Number(id), parent: Number(parent), command }));
-    const below = new Set([this.server]);
-    for (let size = 0; size < below.size;) {
-      size = below.size;
-      for (const { id, parent } of rows) if (below.has(parent)) below.add(id);
-    }
-    return rows
-      .filter(({ id, command }) => below.has(id) && pattern.test(command))
+    return descendants(this.server)
+      .filter(({ command }) => pattern.test(command))
       .map(({ id }) => id);
   }
 
