@@ -3,9 +3,9 @@
  * for. Constants are computed when the model is written, so that a preview costs no arithmetic.
  */
 import type { Graph, Node } from '../graph/graph';
-import type { AttributeValue, Tensor } from '../onnx/model';
+import type { AttributeValue, Density, Tensor } from '../onnx/model';
 import type { ElementType } from '../onnx/schema';
-import { tensorNumbers, type Numbers } from '../onnx/tensor';
+import { tensorDensity, tensorNumbers, type Numbers } from '../onnx/tensor';
 import {
   affineOfRange,
   channelLayout,
@@ -116,13 +116,12 @@ export class QdqWriter {
     );
     const zeroPoint = () => new Uint8Array(layout.channels);
     const zero = this.#constant(`${base}_zero_point`, 'int8', scaleDims, zeroPoint);
-    const density = () => ({ nonzeros: weights.nonzeros(), estimated: this.ranges === null });
     const codes = this.#constant(
       `${base}_quantized`,
       'int8',
       weights.dims,
       () => weights.codes(),
-      density,
+      () => weights.density(),
     );
     return this.#dequantise(
       [codes, scale, zero],
@@ -236,8 +235,12 @@ class QuantisedWeights {
     return new Uint8Array(int8Codes(this.#values(), this.layout, this.scales()).buffer);
   }
 
-  nonzeros(): number {
-    return this.codes().reduce((count, code) => count + (code === 0 ? 0 : 1), 0);
+  /** While codes cannot be known, about as many are zero as weights are. */
+  density(): Density {
+    const { nonzeros, estimated } = tensorDensity(this.layer.weight.tensor);
+    if (estimated || !this.activationScale) return { nonzeros, estimated: true };
+    const known = this.codes().reduce((count, code) => count + (code === 0 ? 0 : 1), 0);
+    return { nonzeros: known, estimated: false };
   }
 
   biasScales(): Float32Array {
