@@ -132,6 +132,12 @@ test('a dimension that is free is asked for, and written into the recipe', async
   await until('costs are known', async () =>
     /\d (ms|µs)/.test((await designer.totals('fpga.zcu102-dpu'))[0]),
   );
+  await workbench.page.keyboard.press('Control+s');
+  await until('saved', () => existsSync(sample('text-llama.whittle.yaml')));
+  assert.match(
+    readFileSync(sample('text-llama.whittle.yaml'), 'utf8'),
+    /^shapes: \{ ?sequence: 96 ?\}$/m,
+  );
 });
 
 test('the palette applies a template to a model', async () => {
