@@ -8,7 +8,7 @@ import { applyRecipe } from './recipe/apply';
 import { vocabulary } from './recipe/bundled';
 import { gatherEvidence } from './recipe/evidence';
 import { bindModel, inputSizes, openModel } from './recipe/opened';
-import { parseRecipe, requireRecipe, type Recipe } from './recipe/recipe';
+import { needsCalibration, parseRecipe, requireRecipe, type Recipe } from './recipe/recipe';
 import { runSteps } from './recipe/run';
 import { generatedData } from './runtime/tasks';
 
@@ -57,9 +57,7 @@ async function apply(request: Extract<JobRequest, { kind: 'apply' }>): Promise<J
 async function plan(request: Extract<JobRequest, { kind: 'plan' }>): Promise<JobAnswer> {
   const recipe = recipeOf(request);
   const base = bindModel(openModel(request.model), recipe.shapes);
-  const firstUnplanned = recipe.steps.findIndex(
-    (step) => step.enabled && step.pass.needs.includes('calibration'),
-  );
+  const firstUnplanned = recipe.steps.findIndex((step) => step.enabled && needsCalibration(step));
   const steps = firstUnplanned < 0 ? recipe.steps : recipe.steps.slice(0, firstUnplanned);
   const { decisions } = await runSteps(
     base,

@@ -470,6 +470,8 @@ export interface Report {
   readonly output: FileDigest;
   readonly environment: Readonly<Record<string, string>>;
   readonly steps: readonly StepReport[];
+  /** How the numbers that carry these names came about, wherever they stand in the report. */
+  readonly kinds?: Readonly<Record<string, 'exact' | 'modelled' | 'measured'>>;
   readonly before: ModelReport;
   readonly after: ModelReport;
   readonly fidelity: Fidelity;
@@ -498,6 +500,8 @@ export interface ModelReport {
   readonly macs: number | null;
   readonly parameters: number;
   readonly weightBytes: number;
+  /** Some layer could not be counted, or a size is free and counted as 1: at least this many MACs. */
+  readonly partial?: boolean;
   readonly targets: readonly {
     readonly id: string;
     readonly title: string;

@@ -36,7 +36,7 @@ import {
   readText,
   resolveFrom,
 } from './recipe/files';
-import { parseRecipe } from './recipe/recipe';
+import { needsCalibration, parseRecipe } from './recipe/recipe';
 import { byFile, dataChoice } from './server/datasets';
 import { diagnosticsOf, modelDiagnostic, modelHints, recipeHints } from './server/hints';
 import { runJob } from './server/jobs';
@@ -269,10 +269,8 @@ function planInBackground(document: string, subject: Subject): void {
   planning.get(document)?.abort();
   planning.delete(document);
   const { outcomes } = subject.preview;
-  const first = outcomes.findIndex(
-    ({ estimated, step }) => estimated && !step.pass.needs.includes('calibration'),
-  );
-  const calibrated = outcomes.findIndex(({ step }) => step.pass.needs.includes('calibration'));
+  const first = outcomes.findIndex(({ estimated, step }) => estimated && !needsCalibration(step));
+  const calibrated = outcomes.findIndex(({ step }) => needsCalibration(step));
   if (first < 0 || (calibrated >= 0 && calibrated < first)) return;
   const controller = new AbortController();
   planning.set(document, controller);

@@ -19,7 +19,7 @@ import type {
   ValueSummary,
 } from '../protocol';
 import type { BoundModel } from '../recipe/opened';
-import type { Recipe, RecipeProblem, Step } from '../recipe/recipe';
+import { needsCalibration, type Recipe, type RecipeProblem, type Step } from '../recipe/recipe';
 import type { Preview } from '../recipe/run';
 import { costOn, sideOf, type ResolveTarget } from './costing';
 import { defaultOpen, graphView, type ViewRequest } from './view';
@@ -197,7 +197,7 @@ function recipeSummary(
 
 /** The first step that runs and finds its ranges on calibration data. */
 export const calibratedStep = ({ steps }: Recipe): Step | undefined =>
-  steps.find(({ enabled, error, pass }) => enabled && !error && pass.needs.includes('calibration'));
+  steps.find((step) => step.enabled && !step.error && needsCalibration(step));
 
 function dataSummary(chosen: Recipe['calibration']): DataSummary | null {
   if (!chosen) return null;

@@ -35,7 +35,7 @@ export function gainOf(subject: Subject, step: Step, target: TargetProfile): Gai
   const macsBefore = countsOf(now).macs;
   try {
     const prepared = prepareStep(subject.bound, now, step);
-    const estimated = step.pass.needs.length > 0;
+    const estimated = step.pass.needs(step.parameters).length > 0;
     const { situation } = applyDecisions(
       subject.bound,
       prepared,

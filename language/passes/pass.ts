@@ -122,7 +122,7 @@ export interface Pass<Parameters = unknown, Decisions = unknown> {
   /** Form, recipe schema, completion and documentation are derived from this. */
   readonly parameters: z.ZodType<Parameters>;
   /** What `plan` reads; with nothing, planning is immediate and a preview is never estimated. */
-  readonly needs: readonly EvidenceKind[];
+  needs(parameters: Parameters): readonly EvidenceKind[];
   /** Every place where the pass could work, and why not elsewhere. */
   sites(situation: Situation): Sites;
   /**

@@ -15,7 +15,7 @@ import { readDecisions, provenanceOf, enabledSteps, type Provenance } from './de
 import { gatherEvidence } from './evidence';
 import { isSameFile, reportPath, resolveFrom, Staging } from './files';
 import { bindModel, inputSizes, openModel, type BoundModel } from './opened';
-import type { Recipe } from './recipe';
+import { needsCalibration, type Recipe } from './recipe';
 import { makeReport } from './report';
 import { runSteps, type Run } from './run';
 import type { DatasetReference } from './schema';
@@ -157,7 +157,7 @@ async function runAll(
     started = performance.now();
     progress(`${prepared.request.sites.length} sites`);
     if (given) return given[position]!.decisions;
-    if (pass.needs.includes('calibration') && !data)
+    if (needsCalibration(prepared.step) && !data)
       throw new WhittleError(`${pass.id} needs calibration data`, {
         hint: 'Add `calibration: { dataset: NAME.dataset.yaml }` to the recipe, or `dataset: { source: { generated: {} } }` for made-up inputs',
       });

@@ -32,6 +32,9 @@ export interface Step {
   readonly error?: string;
 }
 
+export const needsCalibration = ({ pass, parameters }: Step): boolean =>
+  pass.needs(parameters).includes('calibration');
+
 export interface RecipeProblem {
   readonly severity: 'error' | 'warning';
   readonly message: string;
@@ -167,7 +170,7 @@ function unknownPass(id: string): Pass {
     family: 'graph',
     summary: '',
     parameters: z.unknown(),
-    needs: [],
+    needs: () => [],
     sites: () => ({ sites: [], refused: [] }),
     plan: () => Promise.resolve(null),
     standIn: () => null,

@@ -12,7 +12,7 @@ import type { ApplyJob } from './apply';
 import { DEFAULT_TARGET, targetProfile } from './bundled';
 import type { Provenance } from './decisions';
 import { fileHash, textHash } from './files';
-import type { BoundModel } from './opened';
+import { atLeast, type BoundModel } from './opened';
 import type { Recipe } from './recipe';
 import type { Run } from './run';
 import type { Checks } from './verify';
@@ -32,12 +32,15 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
   const { job, base, run, seconds, provenance, written, checks } = request;
   const profiles = recipeTargets(job.recipe, job.folder);
   const resolve = (id: string) => targetProfile(id, job.folder);
-  const situations = [base, ...run.outcomes.map((outcome) => outcome.situation)];
+  const situations = [base, ...run.outcomes.map((outcome) => outcome.situation)].map((situation) =>
+    atLeast(base, situation),
+  );
+  const isLeast = base.free.length > 0;
   const estimates = situations.map((situation) =>
     profiles.map((profile) => estimate(situation.graph, situation.facts, profile, { resolve })),
   );
   const [first, last] = [estimates[0]!, estimates.at(-1)!];
-  const after = situations.at(-1)!;
+  const [before, after] = [situations[0]!, situations.at(-1)!];
   return {
     version: 1,
     createdAt: new Date().toISOString(),
@@ -57,13 +60,26 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
       seconds: seconds[i] ?? 0,
       latencyMs: byTarget(profiles, (t) => latencyChange(estimates[i]![t]!, estimates[i + 1]![t]!)),
     })),
-    before: modelReport(base, statSync(job.model).size, profiles, first),
-    after: modelReport(after, statSync(written).size, profiles, last),
+    kinds: KINDS,
+    before: modelReport(before, statSync(job.model).size, profiles, first, isLeast),
+    after: modelReport(after, statSync(written).size, profiles, last, isLeast),
     fidelity: checks.fidelity,
     measured: checks.measured,
-    layers: layerReports(base, after, profiles, first, last),
+    layers: layerReports(before, after, profiles, first, last),
   };
 }
+
+/** What each number of a model or a layer is. */
+const KINDS: NonNullable<Report['kinds']> = {
+  fileBytes: 'exact',
+  macs: 'exact',
+  parameters: 'exact',
+  weightBytes: 'exact',
+  latencyMs: 'modelled',
+  energyMj: 'modelled',
+  fidelity: 'measured',
+  measured: 'measured',
+};
 
 /** The targets that a recipe names, or the one that is shown when nobody chose. */
 export function recipeTargets(
@@ -88,22 +104,24 @@ function modelReport(
   fileBytes: number,
   profiles: readonly TargetProfile[],
   estimates: readonly TargetEstimate[],
+  isLeast: boolean,
 ): ModelReport {
-  const { macs, parameters, weightBytes } = counts(graph, facts);
+  const { macs, parameters, weightBytes, partial } = counts(graph, facts);
   return {
     fileBytes,
     macs,
     parameters,
     weightBytes,
+    partial: partial || isLeast,
     targets: profiles.map((profile, t) => {
-      const { latencyMs, energyMj, partial } = estimates[t]!.total;
+      const { total } = estimates[t]!;
       return {
         id: profile.id,
         title: profile.title,
         basis: describeBasis(profile),
-        latencyMs,
-        energyMj,
-        partial,
+        latencyMs: total.latencyMs,
+        energyMj: total.energyMj,
+        partial: total.partial || isLeast,
       };
     }),
   };

@@ -58,7 +58,7 @@ export function previewSteps(base: Base, steps: readonly Step[], source: Preview
       const { pass } = step;
       const remembered = source.remembered(prepared, position);
       const decisions = remembered ? remembered.decisions : pass.standIn(prepared.request);
-      const estimated = !remembered && pass.needs.length > 0;
+      const estimated = !remembered && pass.needs(step.parameters).length > 0;
       outcomes.push(applyDecisions(base, prepared, decisions, estimated));
     } catch (error) {
       return { outcomes, failure: { step, error } };

@@ -1,10 +1,14 @@
 /** Task kind → what does it. */
 import { assertNever } from '../errors';
+import { activations } from './perform/activations';
 import { compare } from './perform/compare';
+import { deviations } from './perform/deviations';
 import { evaluate } from './perform/evaluate';
+import { grams } from './perform/grams';
 import { kernels } from './perform/kernels';
 import { load } from './perform/load';
 import { measure } from './perform/measure';
+import { moments } from './perform/moments';
 import { ranges } from './perform/ranges';
 import type { Task, TaskKind, Tasks } from './tasks';
 
@@ -23,6 +27,14 @@ export function perform(task: Task, context: Context): Promise<Tasks[TaskKind][1
       return load(task, context);
     case 'ranges':
       return ranges(task, context);
+    case 'moments':
+      return moments(task, context);
+    case 'grams':
+      return grams(task, context);
+    case 'activations':
+      return activations(task, context);
+    case 'deviations':
+      return deviations(task, context);
     case 'evaluate':
       return evaluate(task, context);
     case 'compare':

@@ -7,6 +7,10 @@ import type { Score } from '../data/metrics/metric';
 export interface Tasks {
   load: [LoadRequest, Loaded];
   ranges: [RangesRequest, Ranges];
+  moments: [CaptureRequest, Moments];
+  grams: [GramsRequest, Grams];
+  activations: [ActivationsRequest, Activations];
+  deviations: [DeviationsRequest, Deviations];
   evaluate: [EvaluateRequest, Evaluation];
   compare: [CompareRequest, Comparison];
   measure: [MeasureRequest, Measurement];
@@ -79,17 +83,86 @@ export interface Port {
   readonly shape: readonly (number | string)[];
 }
 
-export interface RangesRequest extends Common {
+/** Something about values inside a model over a data set. */
+export interface CaptureRequest extends Common {
   readonly model: string;
   /** Values of the model's main graph. */
   readonly values: readonly string[];
   readonly data: DataRequest;
 }
 
+export type RangesRequest = CaptureRequest;
+
 export interface Ranges extends Basis {
   readonly ranges: ReadonlyMap<string, { readonly min: number; readonly max: number }>;
   /** Values without a range, with the reason: integers, booleans, values without elements. */
   readonly skipped: ReadonlyMap<string, string>;
+}
+
+export interface Moments extends Basis {
+  readonly moments: ReadonlyMap<string, ChannelStatistics>;
+  readonly skipped: ReadonlyMap<string, string>;
+}
+
+/** One entry per channel: the last axis, or axis 1 of what convolutions read and make. */
+export interface ChannelStatistics {
+  /** Elements seen per channel. */
+  readonly count: number;
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+  readonly mean: Float64Array;
+  readonly meanSquare: Float64Array;
+}
+
+export interface GramsRequest extends CaptureRequest {
+  /** The file to write the matrices to. */
+  readonly into: string;
+}
+
+export interface Grams extends Basis {
+  readonly grams: ReadonlyMap<string, GramPlace>;
+  readonly skipped: ReadonlyMap<string, string>;
+}
+
+/** `size` × `size` float64 elements that start at byte `start` of the file. */
+export interface GramPlace {
+  /** Rows of X that went in. */
+  readonly rows: number;
+  readonly size: number;
+  readonly start: number;
+}
+
+export interface ActivationsRequest extends CaptureRequest {
+  /** At most so many; the data set may have fewer. */
+  readonly samples: number;
+  /** The file to write the elements to. */
+  readonly into: string;
+}
+
+export interface Activations extends Basis {
+  /** One entry per run. */
+  readonly activations: ReadonlyMap<string, readonly ActivationPlace[]>;
+  readonly skipped: ReadonlyMap<string, string>;
+}
+
+/** float32 elements that start at byte `start` of the file. */
+export interface ActivationPlace {
+  readonly dims: readonly number[];
+  readonly start: number;
+}
+
+export interface DeviationsRequest extends Common {
+  readonly reference: string;
+  readonly candidates: readonly string[];
+  readonly data: DataRequest;
+}
+
+export interface Deviations extends Basis {
+  /**
+   * Of each candidate: Σ(a − b)² / Σa² over all float outputs and samples. Infinite where outputs are of other sizes or not
+   * numbers.
+   */
+  readonly deviations: readonly number[];
 }
 
 export interface EvaluateRequest extends Common {
@@ -119,7 +192,15 @@ export interface Comparison extends Basis {
   readonly metric?: MetricComparison;
 }
 
-export interface OutputComparison {
+/** For an output that holds scores of classes; null where it does not, or where a score is not finite. */
+export interface Divergence {
+  /** Mean Kullback-Leibler divergence of the candidate's probabilities from the reference's. */
+  readonly klNats: number | null;
+  /** Share of positions where both choose the same class. */
+  readonly top1Agreement: number | null;
+}
+
+export interface OutputComparison extends Divergence {
   readonly name: string;
   /**
    * 10·log10(Σ reference² / Σ (reference − candidate)²) over all elements of all samples. Null where there is no such
@@ -202,6 +283,8 @@ export function modelsOf(task: Task): readonly string[] {
   switch (task.kind) {
     case 'compare':
       return [task.reference, task.candidate];
+    case 'deviations':
+      return [task.reference, ...task.candidates];
     case 'measure':
       return task.models;
     default:

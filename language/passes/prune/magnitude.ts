@@ -47,7 +47,7 @@ const magnitude: Pass<Parameters, Decisions> = {
     venue: 'NeurIPS 2015',
   },
   parameters,
-  needs: ['weights'],
+  needs: () => ['weights'],
 
   sites({ graph }): Sites {
     const sites: { node: string }[] = [];

@@ -33,7 +33,7 @@ const int8: Pass<Parameters, Decisions> = {
     venue: 'CVPR 2018',
   },
   parameters,
-  needs: ['calibration'],
+  needs: () => ['calibration'],
 
   sites({ graph, facts }) {
     const sites: Site[] = [];

@@ -17,7 +17,7 @@ const assign: Pass<Parameters, null> = {
   summary:
     'Puts layers on a target of their own. Totals become heterogeneous and include moving activations between targets. The model file stays as it is: the assignment lives in the recipe.',
   parameters,
-  needs: [],
+  needs: () => [],
 
   sites({ graph, facts }) {
     const sites = graph.order.filter(

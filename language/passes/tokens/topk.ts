@@ -58,7 +58,7 @@ const topk: Pass<Parameters, Decisions> = {
     venue: 'ICLR 2022',
   },
   parameters,
-  needs: [],
+  needs: () => [],
 
   sites(situation) {
     const sites: Site[] = [];

@@ -1,40 +1,22 @@
-/**
- * Smallest and largest element of values inside a model over a data set. A temporary copy of the model computes them itself,
- * so that activations never leave ONNX Runtime.
- */
-import { mkdtemp, rm } from 'node:fs/promises';
-import path from 'node:path';
+/** Smallest and largest element of values inside a model over a data set. */
 import type { Dataset } from '../../data/dataset';
-import { didYouMean, WhittleError } from '../../errors';
-import { Graph } from '../../graph/graph';
 import type { Model } from '../../onnx/model';
-import { writeModel } from '../../onnx/write';
 import type { Context } from '../perform';
-import {
-  nameOf,
-  openSession,
-  readStructure,
-  type Output,
-  type Session,
-  type SessionOptions,
-} from '../session';
+import { nameOf, readStructure, type Output, type Session } from '../session';
 import type { Ranges, RangesRequest } from '../tasks';
 import { basisOf, batchSize, openData } from './data';
+import { chooseValues, ModelCopy, notFinite, type FloatType } from './exposing';
 
 export async function ranges(request: RangesRequest, context: Context): Promise<Ranges> {
   const dataset = openData(request.data);
   context.report(`loading ${nameOf(request.model)}`, 0, dataset.samples);
   const model = readStructure(request.model);
-  const graph = Graph.of(model);
-  const values = [...new Set(request.values)];
-  for (const value of values) requireValue(graph, value, request.model);
-  const types = await elementTypes(model, graph, values, context);
-  const { watched, skipped } = chooseValues(values, types);
-  const spans = watched.length
+  const { types, skipped } = await chooseValues(model, request.values, request.model, context);
+  const spans = types.size
     ? await watchValues(
         request,
         dataset,
-        await openWatching(model, watched, types, request, context),
+        await openWatching(model, types, request, context),
         context,
       )
     : new Map<string, Span>();
@@ -101,117 +83,22 @@ class Span {
   }
 }
 
-const notFinite = (value: string, samples: readonly number[], data: string): WhittleError =>
-  new WhittleError(
-    `value ${value} is not finite (infinite, or not a number) for one of the samples ${samples[0]} to ${samples.at(-1)}`,
-    { where: data, hint: 'Such a value has no range; leave its layers out' },
-  );
-
-function requireValue(graph: Graph, value: string, model: string): void {
-  if (graph.hasValue(value)) return;
-  const names = graph.order.flatMap((node) => node.outputs);
-  throw new WhittleError(`the model has no value ${value}`, {
-    where: model,
-    hint: didYouMean(value, names) || 'Values inside If, Loop and Scan cannot be watched',
-  });
-}
-
-const WATCHABLE = new Set(['float32', 'float64', 'float16', 'bfloat16']);
-
-function chooseValues(
-  values: readonly string[],
-  types: ReadonlyMap<string, string>,
-): { watched: readonly string[]; skipped: Map<string, string> } {
-  const isWatched = (value: string) => WATCHABLE.has(types.get(value)!);
-  const skipped = new Map(
-    values
-      .filter((value) => !isWatched(value))
-      .map((value) => [value, `it holds ${types.get(value)!}, not floats`]),
-  );
-  return { watched: values.filter(isWatched), skipped };
-}
-
-/** Element types of values: as declared, or as ONNX Runtime finds them when they are made outputs. */
-async function elementTypes(
-  model: Model,
-  graph: Graph,
-  values: readonly string[],
-  context: Context,
-): Promise<Map<string, string>> {
-  const types = new Map<string, string>();
-  for (const value of values) {
-    const declared = declaredType(graph, value);
-    if (declared !== undefined) types.set(value, declared);
-  }
-  const open = values.filter((value) => !types.has(value));
-  if (open.length === 0) return types;
-  const exposed = graph.fork();
-  exposed.setOutputs(open.map((name) => ({ name, type: { kind: 'unknown' } })));
-  const session = await openCopy(model, exposed, { optimisation: 'disabled' }, context);
-  for (const { name, type } of session.declared.outputs)
-    types.set(name, type ?? 'something other than a tensor');
-  await session.release();
-  return types;
-}
-
-function declaredType(graph: Graph, value: string): string | undefined {
-  const constant = graph.constant(value);
-  if (constant) return constant.elementType;
-  const info =
-    graph.valueInfo(value) ??
-    [...graph.inputs, ...graph.outputs].find((candidate) => candidate.name === value);
-  return info?.type.kind === 'tensor' && info.type.elementType !== 'unknown'
-    ? info.type.elementType
-    : undefined;
-}
-
 /** The model with nothing but reductions of the watched values as its outputs. */
 async function openWatching(
   model: Model,
-  values: readonly string[],
-  types: ReadonlyMap<string, string>,
+  types: ReadonlyMap<string, FloatType>,
   { threads }: RangesRequest,
   context: Context,
 ): Promise<Watching> {
-  const graph = Graph.of(model);
-  if (!graph.opsets.has('')) graph.requireOpset('', 13);
-  const probes = new Map(
-    values.map((value) => [value, watch(graph, value, types.get(value)!)] as const),
-  );
-  const outputs = [...probes.values()].flatMap(({ min, max, sum }) => [min, max, sum]);
-  graph.setOutputs(outputs.map((name) => ({ name, type: { kind: 'unknown' } })));
-  return { session: await openCopy(model, graph, { threads }, context), probes };
-}
-
-const FLOAT32 = 1;
-
-/** Sums of 16-bit floats overflow early, so they are widened first. */
-function watch(graph: Graph, value: string, type: string): Probe {
-  const near = graph.producer(value) ?? graph.consumers(value)[0] ?? graph.order[0]!;
-  const add = (op: string, input: string, attribute: string, setting: number) => {
-    const output = graph.freshValue(`${value}/${op}`);
-    const attributes = { [attribute]: { kind: 'int', value: setting } } as const;
-    graph.insert({ op, inputs: [input], outputs: [output], attributes }, near);
-    return output;
-  };
-  const wide =
-    type === 'float16' || type === 'bfloat16' ? add('Cast', value, 'to', FLOAT32) : value;
-  const reduce = (op: string) => add(op, wide, 'keepdims', 0);
-  return { min: reduce('ReduceMin'), max: reduce('ReduceMax'), sum: reduce('ReduceSum') };
-}
-
-/** Loads a changed model from a copy that is gone as soon as it is loaded. */
-async function openCopy(
-  model: Model,
-  graph: Graph,
-  options: SessionOptions,
-  { scratch }: Context,
-): Promise<Session> {
-  const folder = await mkdtemp(path.join(scratch, 'copy-'));
-  const copy = path.join(folder, 'model.onnx');
-  writeModel(model, graph.toRecord(), graph.opsets, copy);
-  const session = await openSession(copy, { ...options, copyOf: model.path });
-  // Where the weights are mapped from the file it stays until the process ends.
-  await rm(folder, { recursive: true, force: true }).catch(() => undefined);
-  return session;
+  const copy = new ModelCopy(model);
+  const probes = new Map<string, Probe>();
+  for (const [value, type] of types) {
+    const wide = copy.widened(value, type);
+    probes.set(value, {
+      min: copy.expose(copy.reduce('ReduceMin', wide)),
+      max: copy.expose(copy.reduce('ReduceMax', wide)),
+      sum: copy.expose(copy.reduce('ReduceSum', wide)),
+    });
+  }
+  return { session: await copy.open({ threads }, context), probes };
 }

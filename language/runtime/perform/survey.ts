@@ -1,0 +1,57 @@
+/** How large values inside a model are, and how many samples it takes at once, found by running it. */
+import type { Dataset } from '../../data/dataset';
+import type { Model } from '../../onnx/model';
+import type { Context } from '../perform';
+import type { Session } from '../session';
+import type { CaptureRequest } from '../tasks';
+import { batchSize } from './data';
+import { chooseValues, ModelCopy, type FloatType } from './exposing';
+
+export interface Surveyed {
+  readonly type: FloatType;
+  /** For one sample, or for as many as the model takes at once. */
+  readonly dims: readonly number[];
+}
+
+export interface Survey {
+  readonly values: ReadonlyMap<string, Surveyed>;
+  /** The values that cannot be looked at, with the reason. */
+  readonly skipped: ReadonlyMap<string, string>;
+  /** Samples to run at once. */
+  readonly batch: number;
+}
+
+export async function survey(
+  model: Model,
+  request: CaptureRequest,
+  dataset: Dataset,
+  context: Context,
+): Promise<Survey> {
+  const { types, skipped } = await chooseValues(model, request.values, request.model, context);
+  if (types.size === 0) return { values: new Map(), skipped, batch: 1 };
+  const copy = new ModelCopy(model);
+  const shapes = new Map(
+    [...types.keys()].map((value) => [value, copy.expose(copy.add('Shape', [value]))]),
+  );
+  const outputs = model.graph.outputs.map(({ name }) => copy.expose(name));
+  const session = await copy.open({ optimisation: 'basic', threads: request.threads }, context);
+  const binding = dataset.bind(session.inputs, request.shapes);
+  const [first] = binding.batches(1);
+  const found = await session.run(first!.inputs, [...shapes.values()]);
+  const batch = await batchSize(binding, withOutputs(session, outputs));
+  await session.release();
+  const values = new Map<string, Surveyed>();
+  for (const [value, type] of types) {
+    const dims = Array.from(found.get(shapes.get(value)!)!.values!);
+    if (dims.includes(0)) skipped.set(value, 'it has no elements');
+    else values.set(value, { type, dims });
+  }
+  return { values, skipped, batch };
+}
+
+/** The model's own outputs say how it takes several samples; what is asked of values does not. */
+function withOutputs(session: Session, names: readonly string[]): Session {
+  const own = session.outputs.filter(({ name }) => names.includes(name));
+  const ownNames = own.map(({ name }) => name);
+  return { ...session, outputs: own, run: (feeds) => session.run(feeds, ownNames) };
+}
