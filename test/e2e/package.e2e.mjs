@@ -37,13 +37,19 @@ describe('the package', { skip }, () => {
       readFileSync(path.join(ROOT, 'package.json'), 'utf8'),
     );
     assert(categories.length > 0);
-    for (const file of [icon, main, `${l10n}/bundle.l10n.json`, 'dist/THIRD-PARTY-NOTICES.txt'])
+    for (const file of [
+      icon,
+      main,
+      `${l10n}/bundle.l10n.json`,
+      'dist/THIRD-PARTY-NOTICES.txt',
+      'templates/recipes/int8.whittle.yaml',
+    ])
       assert(names.includes(path.posix.join('extension', file)), file);
   });
 
   test('has nothing that is only of use to its makers', () => {
     const needless = names.filter((name) =>
-      /\.(tsx?|map|test\.\w+)$|\/(test|webview|language|scripts|samples)\//.test(name),
+      /\.(tsx?|map|test\.\w+)$|\/(test|webview|language|scripts|samples)\/|\/sample-/.test(name),
     );
     assert.deepEqual(
       needless.filter((name) => !/node_modules\/onnxruntime-/.test(name)),
