@@ -41,21 +41,22 @@ async function isTrusted(): Promise<boolean> {
   return false;
 }
 
-/** Calibration data beside what the recipe says; nothing where that is enough. */
+/** Calibration data in place of what the recipe says; nothing where that is enough. */
 interface Data {
   readonly calibration?: DataReference;
 }
 
 /**
  * Asks for the samples that a step needs and the recipe does not name; they are written into it. A template stays as it is:
- * it belongs to no model. Undefined when nobody chose.
+ * it belongs to no model, and its made-up inputs only stand for samples of the user's. Undefined when nobody chose.
  */
 async function missingData(context: Context, job: Job): Promise<Data | undefined> {
   const offer = await dataFor(context, job);
-  if (offer.missing === null) return {};
+  const template = isTemplate(context, job.recipe);
+  if (offer.missing === null || (offer.madeUp && !template)) return {};
   const dataset = await pickData(context, job, offer, 'calibration');
   if (!dataset) return undefined;
-  if (isTemplate(context, job.recipe)) return { calibration: dataset };
+  if (template) return { calibration: dataset };
   const document = await vscode.workspace.openTextDocument(job.recipe);
   await editRecipe(context.backend, document, { kind: 'data', use: 'calibration', dataset });
   return {};

@@ -46,10 +46,8 @@ const recipeOf = ({ recipeText, folder, recipeFile }: JobRequest): Recipe =>
 
 async function apply(request: Extract<JobRequest, { kind: 'apply' }>): Promise<JobAnswer> {
   const { calibration } = request;
-  const recipe = {
-    ...(calibration && { calibration: { dataset: calibration } }),
-    ...recipeOf(request),
-  };
+  const own = recipeOf(request);
+  const recipe = calibration ? { ...own, calibration: { dataset: calibration } } : own;
   const { output, report } = await applyRecipe(
     { ...request, recipe, shapes: {} },
     {

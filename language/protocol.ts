@@ -412,7 +412,7 @@ export interface ApplyRequest {
   readonly recipe: string;
   /** Overrides the recipe's model. */
   readonly model?: string;
-  /** For a recipe that names no calibration data. */
+  /** In place of what the recipe names. */
   readonly calibration?: DataReference;
   readonly output: string;
   readonly overwrite: boolean;
@@ -429,8 +429,10 @@ export interface DataRequest {
 }
 
 export interface DataOffer {
-  /** Title of the first enabled step that needs calibration data while the recipe names none. */
+  /** Title of the first enabled step that needs calibration data while the recipe names none, or only made-up inputs. */
   readonly missing: string | null;
+  /** The recipe says itself that its inputs are made up. */
+  readonly madeUp: boolean;
   readonly choices: readonly DataChoice[];
 }
 

@@ -11,7 +11,7 @@ import {
 } from 'vscode-languageserver/node';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { pathToFileURL } from 'node:url';
-import { calibratedStep, makeDesign, type Look, type Subject } from './design/design';
+import { calibratedStep, dataSummary, makeDesign, type Look, type Subject } from './design/design';
 import { nodeDetails, tensorStatistics } from './design/details';
 import { gainOf, placesFor } from './design/places';
 import { CancelledError, describeError, WhittleError } from './errors';
@@ -111,9 +111,10 @@ const handlers: Handlers = {
     const about = aboutRecipe(recipe, model);
     const parsed = parseRecipe(about.recipeText, vocabulary(about.folder)).recipe;
     const inputs = subjects.opened(about.model).graph.inputs.map(({ name }) => name);
-    const needing = parsed && !parsed.calibration ? calibratedStep(parsed) : undefined;
+    const madeUp = dataSummary(parsed?.calibration)?.generated ?? false;
+    const lacking = parsed && (madeUp || !parsed.calibration) ? calibratedStep(parsed) : undefined;
     const choices = files.map((file) => dataChoice(file, about.folder, inputs)).sort(byFile);
-    return { missing: needing?.pass.title ?? null, choices };
+    return { missing: lacking?.pass.title ?? null, madeUp, choices };
   },
   apply: ({ recipe, model, calibration, output, overwrite, token }) =>
     runTold(

@@ -2,7 +2,7 @@
  * `npm run package`: the extension as one `.vsix` for one platform, this one or that of `--target` (`linux-x64`,
  * `win32-arm64`, … as VS Code names them). `--out FILE` says where.
  */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
@@ -17,7 +17,7 @@ const { values: options } = parseArgs({
 });
 
 /** The same bytes as `libonnxruntime.1.dylib`, which the binding links. */
-const UNUSED = ['libonnxruntime.1.*.dylib'];
+const UNUSED = /^libonnxruntime\.1\..+\.dylib$/;
 
 const { name, version } = packageJson();
 const out = path.resolve(
@@ -35,13 +35,16 @@ const code = await runNode([
 if (code !== 0) process.exit(code);
 console.log(`${out}: ${(statSync(out).size / 1e6).toFixed(1)} MB`);
 
-/** `.vscodeignore`, and the native library of one platform; none exists for Intel Macs, where most works without. */
+/**
+ * `.vscodeignore`, and the native library of one platform; none exists for Intel Macs, where most works without. What a line
+ * lets in, no later line keeps out.
+ */
 function ignoreFile(target) {
   const [os, arch] = target.split('-');
   const native = `node_modules/onnxruntime-node/bin/napi-v6/${os}/${arch}`;
-  const lines = existsSync(path.join(ROOT, native))
-    ? [`!${native}/**`, ...UNUSED.map((file) => `${native}/${file}`)]
-    : [];
+  const folder = path.join(ROOT, native);
+  const libraries = existsSync(folder) ? readdirSync(folder) : [];
+  const lines = libraries.filter((file) => !UNUSED.test(file)).map((file) => `!${native}/${file}`);
   mkdirSync(OUT, { recursive: true });
   const file = path.join(OUT, 'vscodeignore');
   const fixed = readFileSync(path.join(ROOT, '.vscodeignore'), 'utf8');

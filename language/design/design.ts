@@ -199,7 +199,7 @@ function recipeSummary(
 export const calibratedStep = ({ steps }: Recipe): Step | undefined =>
   steps.find((step) => step.enabled && !step.error && needsCalibration(step));
 
-function dataSummary(chosen: Recipe['calibration']): DataSummary | null {
+export function dataSummary(chosen: Recipe['calibration']): DataSummary | null {
   if (!chosen) return null;
   const { dataset, samples = null } = chosen;
   const named = typeof dataset === 'string';

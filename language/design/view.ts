@@ -1,5 +1,6 @@
 /** The picture that the designer draws: the visible part of a model before and after its recipe, laid out. */
 import { layersOf } from '../graph/blocks';
+import type { Facts } from '../graph/facts';
 import { nestedLayout, type Box } from '../graph/layout/nested';
 import type { GraphView, ViewNode } from '../protocol';
 import { cardOf, type Card, type TargetTitle } from './cards';
@@ -62,10 +63,17 @@ export function graphView(request: ViewRequest): GraphView {
   };
 }
 
-/** The blocks to open when nobody has chosen yet. */
-export function defaultOpen(model: Side): Set<string> {
-  const scene = sceneOf({ before: model, after: model, families: new Map() });
-  return comfortable(scene.tree, scene.structures, model.graph);
+const comfortableOpen = new WeakMap<Facts, ReadonlySet<string>>();
+
+/** The blocks to open when nobody has chosen yet; kept with the model's facts, while its recipe changes. */
+export function defaultOpen(model: Side): ReadonlySet<string> {
+  let open = comfortableOpen.get(model.facts);
+  if (!open) {
+    const scene = sceneOf({ before: model, after: model, families: new Map() });
+    open = comfortable(scene.tree, scene.structures, model.graph);
+    comfortableOpen.set(model.facts, open);
+  }
+  return open;
 }
 
 /** By the id of each visible part: the nodes of the original model that are drawn in it. */

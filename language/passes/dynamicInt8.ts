@@ -35,7 +35,7 @@ export class DynamicWriter {
       'int8',
       weights.dims,
       () => weights.codes(),
-      () => ({ nonzeros: weights.nonzeros(), estimated: false }),
+      () => weights.density(true),
     );
     const weightScale = this.#inserter.constant(`${base}_scale`, 'float32', weights.scaleDims, () =>
       floatBytes(weights.scales()),

@@ -70,7 +70,11 @@ function ofLinear(graph: Graph, value: string, reader: Node, channels: number) {
 }
 
 /** The constant operand that holds one number per channel, and the other one. */
-function operands(graph: Graph, node: Node, channels: number): [Share | undefined, string | undefined] {
+function operands(
+  graph: Graph,
+  node: Node,
+  channels: number,
+): [Share | undefined, string | undefined] {
   for (const input of [0, 1]) {
     const tensor = graph.constant(node.inputs[input] ?? '');
     if (tensor && isVector(tensor, channels))

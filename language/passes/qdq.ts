@@ -107,13 +107,12 @@ export class QdqWriter {
     );
     const zeroPoint = () => new Uint8Array(layout.channels);
     const zero = this.#inserter.constant(`${base}_zero_point`, 'int8', scaleDims, zeroPoint);
-    const density = () => ({ nonzeros: weights.nonzeros(), estimated: this.ranges === null });
     const codes = this.#inserter.constant(
       `${base}_quantized`,
       'int8',
       weights.dims,
       () => weights.codes(),
-      density,
+      () => weights.density(this.ranges !== null),
     );
     return this.#dequantise(
       [codes, scale, zero],

@@ -1,7 +1,7 @@
 /** The weight and bias of one layer in integers. */
 import { intAttribute, type Node } from '../graph/graph';
-import type { Tensor } from '../onnx/model';
-import { tensorNumbers, type Numbers } from '../onnx/tensor';
+import type { Density, Tensor } from '../onnx/model';
+import { tensorDensity, tensorNumbers, type Numbers } from '../onnx/tensor';
 import {
   channelLayout,
   channelMaxima,
@@ -66,8 +66,12 @@ export class QuantisedWeights {
     return new Uint8Array(this.#code().codes.buffer);
   }
 
-  nonzeros(): number {
-    return this.#code().codes.reduce((count, code) => count + (code === 0 ? 0 : 1), 0);
+  /** While codes cannot be known, about as many are zero as weights are. */
+  density(planned: boolean): Density {
+    const { nonzeros, estimated } = tensorDensity(this.layer.weight.tensor);
+    if (estimated || !planned) return { nonzeros, estimated: true };
+    const known = this.#code().codes.reduce((count, code) => count + (code === 0 ? 0 : 1), 0);
+    return { nonzeros: known, estimated: false };
   }
 
   biasScales(): Float32Array {

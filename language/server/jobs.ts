@@ -17,7 +17,7 @@ export type JobRequest =
       readonly kind: 'apply';
       readonly output: string;
       readonly overwrite: boolean;
-      /** For a recipe that names none. */
+      /** In place of what the recipe names. */
       readonly calibration: DataReference | undefined;
     } & About)
   | ({ readonly kind: 'sensitivity'; readonly step: number; readonly byMetric: boolean } & About)

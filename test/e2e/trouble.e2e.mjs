@@ -51,6 +51,7 @@ for (const [name, words] of Object.entries(BAD)) {
       const text = await frame.getByTestId('cannot-open').textContent();
       return text.includes(name) && text;
     });
+    await workbench.screenshot(`refused ${name}`);
     assert.match(message, words);
     assert.doesNotMatch(message, /made a mistake|undefined|\.ts:/);
     await workbench.command('View: Close All Editors');
@@ -60,6 +61,7 @@ for (const [name, words] of Object.entries(BAD)) {
 test('the designer of a file that is no model says so too', async () => {
   await workbench.contextMenu('bad/truncated.onnx', 'Open in Compression Designer');
   await workbench.webview('[data-testid="cannot-open"]');
+  await workbench.screenshot('refused by the designer');
   await workbench.command('View: Close All Editors');
 });
 

@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { launchBrowser } from '../../scripts/lib/browser.mjs';
@@ -8,6 +7,7 @@ import { OUT, runNode } from '../../scripts/lib/project.mjs';
 import { prepareData, serveVsCode } from '../../scripts/lib/vscode-server.mjs';
 import { prepareWorkspace } from '../../scripts/lib/workspace.mjs';
 import { setUpVsCode } from '../../scripts/setup-vscode.mjs';
+import { descendants } from './processes.mjs';
 
 const SCREENSHOTS = path.join(OUT, 'screenshots');
 /** The workbench itself takes 15 s, and far longer on a busy machine. */
@@ -32,7 +32,8 @@ export async function openWorkbench({ vsix, settings, env, prepare } = {}) {
   const browser = await launchBrowser();
   const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
   page.setDefaultTimeout(MOST_MS);
-  const workbench = new Workbench(page, folder, vscode, async () => {
+  const user = path.join(data, 'data/User/settings.json');
+  const workbench = new Workbench(page, folder, vscode, user, async () => {
     await browser.close();
     await vscode.stop();
     rmSync(temporary, { recursive: true, force: true });
@@ -55,13 +56,14 @@ async function install(server, data, vsix) {
 }
 
 /** What a person does at the workbench, in its words. */
-class Workbench {
-  constructor(page, folder, vscode, close) {
+export class Workbench {
+  constructor(page, folder, vscode, settings, close) {
     this.page = page;
     /** Where the samples are, on disk. */
     this.folder = folder;
     this.url = vscode.url(folder);
     this.server = vscode.child.pid;
+    this.settings = settings;
     this.close = close;
   }
 
@@ -89,19 +91,24 @@ class Workbench {
     }
   }
 
-  /** Picks an item of a file's context menu. Extensions add theirs some seconds after the files appear. */
-  async contextMenu(file, item) {
+  /** Opens a file's context menu and answers an item of it. Extensions add theirs some seconds after the files appear. */
+  async openContextMenu(file, item) {
     const row = await this.explorerRow(file);
     const entry = this.page.getByRole('menuitem', { name: item });
     const end = Date.now() + MOST_MS;
     for (;;) {
       await row.click({ button: 'right' });
       await this.page.getByRole('menuitem', { name: 'Copy Path' }).first().waitFor();
-      if (await entry.count()) break;
+      if (await entry.count()) return entry;
       if (Date.now() > end) throw new Error(`the context menu of ${file} has no “${item}”`);
       await this.page.keyboard.press('Escape');
       await this.page.waitForTimeout(250);
     }
+  }
+
+  /** Picks an item of a file's context menu. */
+  async contextMenu(file, item) {
+    const entry = await this.openContextMenu(file, item);
     // For a moment after it opened, a menu takes a click for the end of the one that opened it.
     while (await entry.isVisible()) {
       await entry.click();
@@ -117,13 +124,13 @@ class Workbench {
     await this.choose(title);
   }
 
-  /** Picks an entry of the open quick pick. */
+  /** Picks an entry of the open quick pick, which draws only the entries in view: typing narrows it down. */
   async choose(text) {
-    await this.page
-      .locator('.quick-input-list .monaco-list-row')
-      .filter({ hasText: text })
-      .first()
-      .click();
+    const rows = this.page.locator('.quick-input-list .monaco-list-row');
+    await rows.first().waitFor();
+    const wanted = rows.filter({ hasText: text }).first();
+    if (!(await wanted.count())) await this.page.keyboard.type(text);
+    await wanted.click();
   }
 
   /** The innermost frame of the webview that shows what the selector finds. */
@@ -161,19 +168,15 @@ class Workbench {
 
   /** Ids of the processes below the server whose command line matches. */
   processes(pattern) {
-    const rows = execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' })
-      .split('\n')
-      .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line))
-      .filter((row) => row !== null)
-      .map(([, id, parent, command]) => ({ id: Number(id), parent: Number(parent), command }));
-    const below = new Set([this.server]);
-    for (let size = 0; size < below.size;) {
-      size = below.size;
-      for (const { id, parent } of rows) if (below.has(parent)) below.add(id);
-    }
-    return rows
-      .filter(({ id, command }) => below.has(id) && pattern.test(command))
+    return descendants(this.server)
+      .filter(({ command }) => pattern.test(command))
       .map(({ id }) => id);
+  }
+
+  /** Changes a setting of the user, as an editor of the file would. */
+  set(name, value) {
+    const settings = JSON.parse(readFileSync(this.settings, 'utf8'));
+    writeFileSync(this.settings, JSON.stringify({ ...settings, [name]: value }));
   }
 
   /** Keeps a picture for people; `out/screenshots/NAME.png`. */

@@ -114,7 +114,7 @@ describe('a model without caches', () => {
       }),
     );
     folder.write('few.npz', npz({ ids: npy('<i8', [1, 2], [1, 2]) }));
-    const dataset: Description = {
+    const dataset: ArrayDescription = {
       source: { npz: 'few.npz' },
       inputs: { ids: { array: 'ids' } },
       target: { array: 'ids' },
