@@ -64,18 +64,14 @@ function parsed<T>(parse: () => T): T {
   }
 }
 
-/** `--shape image=1,3,224,224` for an input, `--shape batch=8` for a symbol. */
+/** `--shape image=1,3,224,224` for an input (`ids=16,` for a vector), `--shape batch=8` for a symbol. */
 export function readShapes(given: readonly string[]): ShapeBindings {
   const bindings: Record<string, number | number[]> = {};
   for (const text of given) {
-    const at = text.lastIndexOf('=');
-    const sizes = text
-      .slice(at + 1)
-      .split(/[,x×]/)
-      .map(Number);
-    if (at < 1 || !sizes.every((size) => Number.isInteger(size) && size >= 0))
+    const [, name, sizes] = /^(.+)=(\d+(?:[,x×]\d+)*,?)$/.exec(text) ?? [];
+    if (name === undefined || sizes === undefined)
       throw new UsageError(`--shape ${text}: NAME=SIZE or NAME=SIZE,SIZE,… is expected`);
-    bindings[text.slice(0, at)] = sizes.length === 1 && !text.endsWith(',') ? sizes[0]! : sizes;
+    bindings[name] = /^\d+$/.test(sizes) ? Number(sizes) : sizes.match(/\d+/g)!.map(Number);
   }
   return bindings;
 }

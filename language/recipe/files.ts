@@ -79,9 +79,9 @@ export class Staging {
   constructor(output: string) {
     this.#target = path.dirname(path.resolve(output));
     const prefix = `.${path.basename(output)}.whittle-`;
-    if (existsSync(this.#target)) sweep(this.#target, prefix);
     this.#folder = path.join(this.#target, `${prefix}${process.pid}`);
     try {
+      if (existsSync(this.#target)) sweep(this.#target, prefix);
       mkdirSync(this.#folder, { recursive: true });
     } catch (cause) {
       throw new WhittleError(`cannot write into ${this.#target}`, {

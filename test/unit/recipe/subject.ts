@@ -7,8 +7,8 @@ import { parseRecipe, requireRecipe, type Recipe } from '../../../language/recip
 import type { Base } from '../../../language/recipe/steps';
 import { makeGraph, node, value, weight } from '../../models';
 
-/** Two convolutions and a classifier, in blocks. */
-export const network = (): Graph =>
+/** Two convolutions and a classifier, in blocks; one node has no name unless it is given one. */
+export const network = (flatten = ''): Graph =>
   makeGraph({
     inputs: [value('image', [1, 3, 8, 8])],
     outputs: [value('logits', [1, 10])],
@@ -29,7 +29,7 @@ export const network = (): Graph =>
       ),
       node('Relu', ['b'], ['br'], {}, '/body/blocks.0/Relu'),
       node('GlobalAveragePool', ['br'], ['p'], {}, '/pool/GlobalAveragePool'),
-      node('Flatten', ['p'], ['f']),
+      node('Flatten', ['p'], ['f'], {}, flatten),
       node('Gemm', ['f', 'head.weight'], ['logits'], { transB: 1 }, '/head/Gemm'),
     ],
   });
