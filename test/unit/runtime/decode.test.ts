@@ -50,14 +50,14 @@ describe('caches', () => {
 
 describe('decoding', () => {
   const ids = range(24).map((i) => (i * i + 3) % 5);
-  const description = (change: Partial<Description> = {}): Description => ({
+  const description = (change: { step?: number } = {}): Description => ({
     source: { npz: 'ids.npz' },
     inputs: { ids: { array: 'ids', slice: [0, -1] }, mask: { fill: 1, shape: [5] } },
     target: { array: 'ids', slice: [1] },
     metric: { id: 'perplexity', output: 'scores' },
     ...change,
   });
-  const evaluate = (change: Partial<Description>) => {
+  const evaluate = (change: { step?: number }) => {
     folder.write('ids.npz', npz({ ids: npy('<i8', [4, 6], ids) }));
     const model = host.model('decoder.onnx', decoder());
     const data = { dataset: description(change), folder: folder.path };
