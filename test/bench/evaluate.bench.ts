@@ -1,0 +1,55 @@
+/**
+ * Throughput of an evaluation against a bare loop of ONNX Runtime over the same batches, as a ratio, in turn in one run.
+ * Needs the bundled samples only.
+ *
+ *     npx esbuild test/bench/evaluate.bench.ts --bundle --platform=node --format=cjs --external:onnxruntime-node --define:import.meta.dirname=__dirname --outfile=dist/bench/evaluate.js
+ *     node dist/bench/evaluate.js
+ */
+import path from 'node:path';
+import { loadDataset } from '../../language/data/dataset';
+import { batchSize } from '../../language/runtime/perform/data';
+import { evaluate } from '../../language/runtime/perform/evaluate';
+import { openSession } from '../../language/runtime/session';
+
+const root = process.cwd();
+const ROUNDS = 5;
+const LIMIT = 1.3;
+const MODELS = ['shapes-resnet', 'shapes-vit', 'text-llama'];
+
+async function ratioOf(name: string): Promise<number> {
+  const model = path.join(root, 'templates/samples', `${name}.onnx`);
+  const file = path.join(root, 'test/datasets', `${name}.dataset.yaml`);
+  const session = await openSession(model, { threads: 1 });
+  const binding = loadDataset(file, root).bind(session.inputs);
+  const batches = [...binding.batches(await batchSize(binding, session))];
+  const ratios: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const start = performance.now();
+    for (const batch of batches) await session.run(batch.inputs);
+    const bareMs = performance.now() - start;
+    ratios.push((await evaluationMs(model, file)) / bareMs);
+  }
+  await session.release();
+  return ratios.sort((a, b) => a - b)[Math.floor(ROUNDS / 2)]!;
+}
+
+/** From the first batch to the score: loading the model is not throughput. */
+async function evaluationMs(model: string, dataset: string): Promise<number> {
+  let started = 0;
+  const report = (stage: string, done: number) => {
+    if (done === 0 && stage.startsWith('running')) started = performance.now();
+  };
+  const data = { dataset, folder: root };
+  await evaluate({ model, data, threads: 1 }, { scratch: '', report });
+  return performance.now() - started;
+}
+
+async function main(): Promise<void> {
+  for (const name of MODELS) {
+    const ratio = await ratioOf(name);
+    if (ratio > LIMIT) process.exitCode = 1;
+    console.log(`${name.padEnd(16)} ${ratio.toFixed(2)} × a bare loop, at most ${LIMIT}`);
+  }
+}
+
+void main();
