@@ -8,7 +8,7 @@
  *
  * `bar` is the largest value that is good enough; a row above it fails the run. `bench` has
  *     scratch    an empty folder of this benchmark, deleted afterwards
- *     cli(args)  runs the built command line: { cpuSeconds, peakMiB, seconds, stdout } above nothing
+ *     cli(args)  runs the built command line: { cpuSeconds, peakMiB, seconds, stdout }
  *     idle()     the same of a Node process that does nothing
  *     best(n, measure)  the measurement with the least CPU of n, since other work on the machine only ever adds
  * Each runs in a process of its own, so that none warms up or fills the memory of another. What a benchmark needs that is
@@ -23,7 +23,7 @@ import { parseArgs } from 'node:util';
 import { DIST, ROOT } from './lib/project.mjs';
 
 const FOLDER = path.join(ROOT, 'test/bench');
-const USAGE = path.join(FOLDER, 'lib/usage.cjs');
+const USAGE = pathToFileURL(path.join(FOLDER, 'lib/usage.mjs')).href;
 const SUFFIX = /\.bench\.(ts|mjs)$/;
 
 const { values: options, positionals } = parseArgs({
@@ -107,7 +107,7 @@ const idle = () => cost(['-e', '0']);
 function cost(args) {
   const file = path.join(tmpdir(), `whittle-usage-${process.pid}.json`);
   const started = performance.now();
-  const run = spawnSync(process.execPath, ['--require', USAGE, ...args], {
+  const run = spawnSync(process.execPath, ['--import', USAGE, ...args], {
     encoding: 'utf8',
     maxBuffer: 2 ** 30,
     env: { ...process.env, WHITTLE_USAGE: file },

@@ -18,7 +18,7 @@ export interface Usage {
 
 export interface Bench {
   readonly scratch: string;
-  cli(args: readonly string[]): Usage;
-  idle(): Usage;
-  best(times: number, measure: () => Usage): Usage;
+  readonly cli: (args: readonly string[]) => Usage;
+  readonly idle: () => Usage;
+  readonly best: (times: number, measure: () => Usage) => Usage;
 }
