@@ -51,15 +51,15 @@ function percentileRange(sorted: Float32Array, percentile: number): Range {
   };
 }
 
-/** Shares of the whole range that are tried, from all of it down. */
-const SHARES = Array.from({ length: 40 }, (_, i) => 1 - i / 50);
+/** Shares of the largest magnitude that are tried, from all of it down. */
+const SHARES = Array.from({ length: 40 }, (_, i) => 0.93 ** i);
 
-const scaled = ({ min, max }: Range, share: number): Range => ({
-  min: min * share,
-  max: max * share,
-});
+function within({ min, max }: Range, share: number): Range {
+  const limit = share * Math.max(-min, max);
+  return { min: Math.max(min, -limit), max: Math.min(max, limit) };
+}
 
-/** The share of the range whose codes are nearest to the elements (OMSE; Choukroun et al., 2019). */
+/** The range whose codes are nearest to the elements (OMSE; Choukroun et al., 2019). */
 function leastError(whole: Range, elements: Float32Array): Range {
   return best(whole, (range) => {
     const { scale, zeroPoint } = affineOfRange(range);
@@ -75,7 +75,7 @@ function leastError(whole: Range, elements: Float32Array): Range {
 function best(whole: Range, cost: (range: Range) => number): Range {
   let [chosen, least] = [whole, Infinity];
   for (const share of SHARES) {
-    const range = scaled(whole, share);
+    const range = within(whole, share);
     const found = cost(range);
     if (found < least) [chosen, least] = [range, found];
   }
@@ -86,7 +86,7 @@ const BINS = 2048;
 const LEVELS = 256;
 
 /**
- * The share of the range that loses the least information: the divergence of the histogram, what lies outside counted at
+ * The range that loses the least information: the divergence of the histogram, what lies outside counted at
  * the ends, from the same in 256 levels (Migacz, GTC 2017).
  */
 function leastDivergence(whole: Range, elements: Float32Array): Range {
