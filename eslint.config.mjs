@@ -58,7 +58,7 @@ const elements = [
 ];
 
 export default tseslint.config(
-  { ignores: ['node_modules', 'dist', 'out', '.vscode-server', '**/*.generated.ts'] },
+  { ignores: ['node_modules', 'dist', 'out', '.vscode-server', '.vscode-test', '**/*.generated.ts'] },
   js.configs.recommended,
   {
     files: ['**/*.{ts,tsx}'],

@@ -4,16 +4,12 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { isCancellation, showFailure } from './failures';
-import type { Applied } from '../language/protocol';
+import type { Applied, DataReference } from '../language/protocol';
 import type { Context } from './context';
 import { COMMAND, VIEW } from './ids';
-import { protocolUri } from './recipes/uris';
-
-export interface Job {
-  readonly recipe: vscode.Uri;
-  /** In place of the model that the recipe names. */
-  readonly model?: vscode.Uri | undefined;
-}
+import { dataFor, pickData } from './recipes/data';
+import { editRecipe } from './recipes/edit';
+import { askingFor, type Job } from './recipes/job';
 
 interface Output {
   readonly output: string;
@@ -23,9 +19,10 @@ interface Output {
 /** Applies a recipe from the first question to the open report; failures are told here, so that nobody else need. */
 export async function applyRecipe(context: Context, job: Job): Promise<void> {
   if (!(await isTrusted())) return;
-  const destination = await whereTo(context, job);
+  const data = await missingData(context, job);
+  const destination = data && (await whereTo(context, job));
   if (!destination) return;
-  const applied = await withProgress(context, job, destination);
+  const applied = await withProgress(context, job, destination, data);
   if (!applied) return;
   context.runs.wrote(job.recipe, applied.output);
   await openReport(applied.report);
@@ -44,9 +41,32 @@ async function isTrusted(): Promise<boolean> {
   return false;
 }
 
+/** Calibration data beside what the recipe says; nothing where that is enough. */
+interface Data {
+  readonly calibration?: DataReference;
+}
+
+/**
+ * Asks for the samples that a step needs and the recipe does not name; they are written into it. A template stays as it is:
+ * it belongs to no model. Undefined when nobody chose.
+ */
+async function missingData(context: Context, job: Job): Promise<Data | undefined> {
+  const offer = await dataFor(context, job);
+  if (offer.missing === null) return {};
+  const dataset = await pickData(context, job, offer, 'calibration');
+  if (!dataset) return undefined;
+  if (isTemplate(context, job.recipe)) return { calibration: dataset };
+  const document = await vscode.workspace.openTextDocument(job.recipe);
+  await editRecipe(context.backend, document, { kind: 'data', use: 'calibration', dataset });
+  return {};
+}
+
+const isTemplate = ({ extensionUri }: Context, recipe: vscode.Uri) =>
+  recipe.path.startsWith(`${vscode.Uri.joinPath(extensionUri, 'templates').path}/`);
+
 /** An output that exists is asked about; where the folder cannot be written, another is asked for. */
 async function whereTo(context: Context, job: Job): Promise<Output | undefined> {
-  const { output, exists } = await context.backend.request('outputFor', request(job));
+  const { output, exists } = await context.backend.request('outputFor', askingFor(job));
   if (!(await isWritable(path.dirname(output)))) {
     return saveAs(path.join(homedir(), path.basename(output)));
   }
@@ -84,6 +104,7 @@ function withProgress(
   context: Context,
   job: Job,
   destination: Output,
+  data: Data,
 ): Thenable<Applied | undefined> {
   const { backend, runs, views } = context;
   const token = randomUUID();
@@ -115,7 +136,7 @@ function withProgress(
       }),
     );
     try {
-      return await backend.request('apply', { ...request(job), ...destination, token });
+      return await backend.request('apply', { ...askingFor(job), ...destination, ...data, token });
     } catch (error) {
       if (!isCancellation(error)) showFailure(context.log, error);
       return undefined;
@@ -125,17 +146,6 @@ function withProgress(
       views.sendTo(job.recipe, 'progress', null);
     }
   });
-}
-
-/** An open document goes by its URI, so that what is not saved yet counts. */
-function request({ recipe, model }: Job): { recipe: string; model?: string } {
-  const open = vscode.workspace.textDocuments.some(
-    (document) => document.uri.toString() === recipe.toString(),
-  );
-  return {
-    recipe: open ? protocolUri(recipe) : recipe.fsPath,
-    ...(model && { model: model.fsPath }),
-  };
 }
 
 async function openReport(report: string): Promise<void> {

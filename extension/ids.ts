@@ -18,6 +18,8 @@ export const COMMAND = {
   openRecipeToSide: 'whittle.openRecipeToSide',
   newRecipe: 'whittle.newRecipe',
   apply: 'whittle.apply',
+  chooseCalibrationData: 'whittle.chooseCalibrationData',
+  chooseEvaluationData: 'whittle.chooseEvaluationData',
   openOnnxText: 'whittle.openOnnxText',
   selectTarget: 'whittle.selectTarget',
   revealOutput: 'whittle.revealOutput',

@@ -1,55 +1,20 @@
 #!/usr/bin/env node
-/** The command line: the same engine without VS Code. Every command is a module of its own, loaded when it is asked for. */
-import { CancelledError, describeError, didYouMean } from './errors';
-import { UsageError, type Command } from './cli/command';
+/** The command line: the same engine without VS Code. */
+import { runCommandLine } from './cli/main';
 
-const COMMANDS: Readonly<Record<string, () => Promise<{ default: Command }>>> = {
-  inspect: () => import('./cli/inspect'),
-  estimate: () => import('./cli/estimate'),
-  apply: () => import('./cli/apply'),
-  evaluate: () => import('./cli/evaluate'),
-  profile: () => import('./cli/profile'),
-  sensitivity: () => import('./cli/sensitivity'),
-  report: () => import('./cli/report'),
-  targets: () => import('./cli/targets'),
-  passes: () => import('./cli/passes'),
-  templates: () => import('./cli/templates'),
-};
-
-const USAGE = `whittle: see what an ONNX model costs on a device, and compress it
-
-  whittle inspect  MODEL [--shape NAME=SIZE[,SIZE...]]... [--values]
-  whittle estimate MODEL [--recipe RECIPE] --target TARGET [--target TARGET]... [--shape ...] [--as int8|fp16] [--decisions FILE]
-  whittle apply    RECIPE [--model MODEL] [-o OUTPUT] [--report FILE] [--shape ...] [--force] [--decisions FILE] [--replay FILE]
-  whittle evaluate MODEL [--against REFERENCE] --data NAME.dataset.yaml [--metric METRIC] [--samples N]
-  whittle profile  MODEL [--data NAME.dataset.yaml] [--threads N] [--batch N] [--shape ...] [--top N]
-  whittle sensitivity RECIPE [--step N] [--metric [METRIC]] [--model MODEL] [--samples N] [--shape ...]
-  whittle report   FILE.report.json [--html FILE] [--markdown]
-  whittle targets | passes | templates
-
-Every command takes --json (one JSON document on stdout) and --quiet. A target is an id or the path of a profile.
-Exit codes: 0 done, 1 failed or over the recipe's budget, 2 wrong usage.`;
-
-async function main(argv: readonly string[]): Promise<number> {
-  const [name, ...rest] = argv;
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    (name === undefined ? process.stderr : process.stdout).write(`${USAGE}\n`);
-    return name === undefined ? 2 : 0;
-  }
-  const load = COMMANDS[name];
-  if (!load)
-    throw new UsageError(`there is no command ${name}. ${didYouMean(name, Object.keys(COMMANDS))}`);
-  if (rest.includes('--help') || rest.includes('-h')) {
-    process.stdout.write(`${USAGE}\n`);
-    return 0;
-  }
-  const { default: command } = await load();
-  await command(rest);
-  return 0;
+/** Aborted by Ctrl-C, by a request to end, and when the terminal goes away. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(name, () => controller.abort());
+  return controller.signal;
 }
 
-process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
-  if (error instanceof CancelledError) return 130;
-  process.stderr.write(`whittle: ${describeError(error)}\n`);
-  return error instanceof UsageError ? 2 : 1;
+// Whoever reads may have read enough: `whittle inspect … | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
 });
+
+const { stdout, stderr } = process;
+process.exitCode = await runCommandLine(process.argv.slice(2), { stdout, stderr, interruption });

@@ -14,6 +14,19 @@ export class WhittleError extends Error {
   }
 }
 
+/**
+ * Why something cannot be told, thrown by a rule to whoever asked it. A large model may give thousands of them, so they
+ * take no stack trace.
+ */
+export class Untold extends Error {
+  constructor(reason: string) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    super(reason);
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** One line for a person: our own errors as written, anything else by its message alone. */
 export function describeError(error: unknown): string {
   if (error instanceof Error) return error.message;

@@ -45,8 +45,13 @@ const recipeOf = ({ recipeText, folder, recipeFile }: JobRequest): Recipe =>
   requireRecipe(parseRecipe(recipeText, vocabulary(folder)), recipeFile ?? 'the recipe');
 
 async function apply(request: Extract<JobRequest, { kind: 'apply' }>): Promise<JobAnswer> {
+  const { calibration } = request;
+  const recipe = {
+    ...(calibration && { calibration: { dataset: calibration } }),
+    ...recipeOf(request),
+  };
   const { output, report } = await applyRecipe(
-    { ...request, recipe: recipeOf(request), shapes: {} },
+    { ...request, recipe, shapes: {} },
     {
       signal: stop.signal,
       onProgress: (phase, detail, fraction) =>

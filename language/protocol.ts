@@ -151,10 +151,30 @@ export interface ValueSummary {
 export interface RecipeSummary {
   /** File name, or undefined while untitled. */
   readonly name: string;
+  /** The samples that each use has; null where the recipe names none. */
+  readonly data: Readonly<Record<DataUse, DataSummary | null>>;
+  /** Title of the first step that finds its ranges on calibration data. */
+  readonly calibrated: string | null;
   readonly targets: readonly string[];
   readonly steps: readonly StepSummary[];
   readonly budget: { readonly target: string; readonly maxMs: number } | null;
 }
+
+/** What samples are for: finding ranges, and judging the result. */
+export const DATA_USES = ['calibration', 'evaluation'] as const;
+export type DataUse = (typeof DATA_USES)[number];
+
+export interface DataSummary {
+  /** The description's path as the recipe has it; null when the recipe describes the data itself. */
+  readonly file: string | null;
+  /** Inputs are made up, so nothing learnt from them holds for real ones. */
+  readonly generated: boolean;
+  /** Null: all of them. */
+  readonly samples: number | null;
+}
+
+/** A data set as a recipe names it: the path of its description, or made-up inputs. */
+export type DataReference = string | { readonly source: { readonly generated: object } };
 
 export interface StepSummary {
   readonly pass: string;
@@ -370,6 +390,7 @@ export type RecipeEdit =
   | { readonly kind: 'move'; readonly step: number; readonly to: number }
   | { readonly kind: 'remove'; readonly step: number }
   | { readonly kind: 'targets'; readonly targets: readonly string[] }
+  | { readonly kind: 'data'; readonly use: DataUse; readonly dataset: DataReference }
   | { readonly kind: 'bind'; readonly symbol: string; readonly size: number };
 
 export interface EditRequest {
@@ -391,6 +412,8 @@ export interface ApplyRequest {
   readonly recipe: string;
   /** Overrides the recipe's model. */
   readonly model?: string;
+  /** For a recipe that names no calibration data. */
+  readonly calibration?: DataReference;
   readonly output: string;
   readonly overwrite: boolean;
   /** Names the progress events of this run. */
@@ -437,6 +460,33 @@ export interface SensitivityLayer {
   readonly drop?: number;
 }
 
+export interface DataRequest {
+  /** URI of an open document, or path of a file. */
+  readonly recipe: string;
+  readonly model?: string;
+  /** Descriptions of data sets to judge. */
+  readonly files: readonly string[];
+}
+
+export interface DataOffer {
+  /** Title of the first enabled step that needs calibration data while the recipe names none. */
+  readonly missing: string | null;
+  readonly choices: readonly DataChoice[];
+}
+
+/** A data set that a recipe could use. */
+export interface DataChoice {
+  readonly file: string;
+  /** As the recipe would name it. */
+  readonly reference: string;
+  /** Inputs of the model that it does not feed; none is good. */
+  readonly unfed: readonly string[];
+  /** What it can judge with, where it has answers to compare to. */
+  readonly metric: string | null;
+  /** Why it cannot be used at all. */
+  readonly error: string | null;
+}
+
 export interface Progress {
   readonly token: string;
   /** Of the steps, `write`, `check` and so on, in order. */
@@ -460,13 +510,13 @@ export interface Report {
   readonly output: FileDigest;
   readonly environment: Readonly<Record<string, string>>;
   readonly steps: readonly StepReport[];
+  /** How the numbers that carry these names came about, wherever they stand in the report. */
+  readonly kinds?: Readonly<Record<string, NumberKind>>;
   readonly before: ModelReport;
   readonly after: ModelReport;
   readonly fidelity: Fidelity;
   readonly measured: Measured;
   readonly layers: readonly LayerReport[];
-  /** How the numbers came about: `exact`, `modelled` or `measured`, by where they stand in the report. */
-  readonly kinds?: Readonly<Record<string, NumberKind>>;
   /** What was checked of the result. */
   readonly checks?: ResultChecks;
   /** The recipe's budget; absent where it names none. */
@@ -532,6 +582,8 @@ export interface ModelReport {
   readonly macs: number | null;
   readonly parameters: number;
   readonly weightBytes: number;
+  /** Some layer could not be counted, or a size is free and counted as 1: at least this many MACs. */
+  readonly partial?: boolean;
   readonly targets: readonly {
     readonly id: string;
     readonly title: string;
@@ -605,6 +657,8 @@ export interface ServerRequests {
     { readonly recipe: string; readonly model?: string },
     { readonly output: string; readonly exists: boolean },
   ];
+  /** Which of these data sets suit a recipe's model, and whether it lacks one. */
+  dataFor: [DataRequest, DataOffer];
   apply: [ApplyRequest, Applied];
   sensitivity: [SensitivityRequest, Sensitivity];
   cancel: [{ readonly token: string }, null];
@@ -638,6 +692,8 @@ export interface HostRequests {
   edit: [RecipeEdit, null];
   undo: [null, null];
   redo: [null, null];
+  /** Asks the user which samples the recipe should use. */
+  chooseData: [{ readonly use: DataUse }, null];
   apply: [null, null];
   cancel: [null, null];
   setTarget: [{ readonly target: string }, null];

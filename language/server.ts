@@ -11,7 +11,7 @@ import {
 } from 'vscode-languageserver/node';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { pathToFileURL } from 'node:url';
-import { makeDesign, type Look, type Subject } from './design/design';
+import { calibratedStep, makeDesign, type Look, type Subject } from './design/design';
 import { nodeDetails, tensorStatistics } from './design/details';
 import { gainOf, placesFor } from './design/places';
 import { CancelledError, describeError, WhittleError } from './errors';
@@ -37,6 +37,7 @@ import {
   resolveFrom,
 } from './recipe/files';
 import { needsCalibration, parseRecipe } from './recipe/recipe';
+import { byFile, dataChoice } from './server/datasets';
 import { diagnosticsOf, modelDiagnostic, modelHints, recipeHints } from './server/hints';
 import { runJob, type JobRequest } from './server/jobs';
 import { fileOf, isRecipeUri, Subjects } from './server/subjects';
@@ -106,8 +107,19 @@ const handlers: Handlers = {
     const output = outputPath(about.model, about.recipeFile);
     return { output, exists: existsSync(output) };
   },
-  apply: ({ recipe, model, output, overwrite, token }) =>
-    runTold({ kind: 'apply', ...aboutRecipe(recipe, model), output, overwrite }, token),
+  dataFor({ recipe, model, files }) {
+    const about = aboutRecipe(recipe, model);
+    const parsed = parseRecipe(about.recipeText, vocabulary(about.folder)).recipe;
+    const inputs = subjects.opened(about.model).graph.inputs.map(({ name }) => name);
+    const needing = parsed && !parsed.calibration ? calibratedStep(parsed) : undefined;
+    const choices = files.map((file) => dataChoice(file, about.folder, inputs)).sort(byFile);
+    return { missing: needing?.pass.title ?? null, choices };
+  },
+  apply: ({ recipe, model, calibration, output, overwrite, token }) =>
+    runTold(
+      { kind: 'apply', ...aboutRecipe(recipe, model), calibration, output, overwrite },
+      token,
+    ),
   async sensitivity({ recipe, model, step, byMetric, token }) {
     const about = aboutRecipe(recipe, model);
     const answer = await runTold({ kind: 'sensitivity', ...about, step, byMetric }, token);

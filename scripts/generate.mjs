@@ -1,6 +1,6 @@
 /**
  * Writes `language/passes/registry.generated.ts`: every file in a family's folder is a pass, so that adding a pass is
- * adding a file.
+ * adding a file. And `language/data/images/codecs.generated.ts`: image decoders of packages, as text that any bundler takes.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -9,10 +9,26 @@ import { isMain, ROOT } from './lib/project.mjs';
 const PASSES = path.join(ROOT, 'language/passes');
 const REGISTRY = path.join(PASSES, 'registry.generated.ts');
 
+const CODECS = path.join(ROOT, 'language/data/images/codecs.generated.ts');
+
 export function generateRegistry() {
-  const text = registryOf(families().flatMap(passesOf));
-  if (existsSync(REGISTRY) && readFileSync(REGISTRY, 'utf8') === text) return;
-  writeFileSync(REGISTRY, text);
+  write(REGISTRY, registryOf(families().flatMap(passesOf)));
+  write(CODECS, codecs());
+}
+
+function write(file, text) {
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return;
+  writeFileSync(file, text);
+}
+
+function codecs() {
+  const wasm = (file) => readFileSync(path.join(ROOT, 'node_modules/@jsquash', file), 'base64');
+  return `// Written by scripts/generate.mjs: WebAssembly of @jsquash/jpeg and @jsquash/webp, base64.
+export const JPEG_WASM =
+  '${wasm('jpeg/codec/dec/mozjpeg_dec.wasm')}';
+export const WEBP_WASM =
+  '${wasm('webp/codec/dec/webp_dec.wasm')}';
+`;
 }
 
 /** The families in the order in which people see them, as the protocol lists them. */

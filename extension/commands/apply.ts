@@ -1,8 +1,15 @@
 import * as vscode from 'vscode';
 import { applyRecipe } from '../apply';
 import type { Context } from '../context';
-import { LANGUAGE, VIEW } from '../ids';
-import { fileItem, fileItems, isModel, isRecipe, pickModel, tabUri, type FileItem } from './pick';
+import {
+  fileItem,
+  fileItems,
+  isModel,
+  isRecipe,
+  pickModel,
+  recipeInFront,
+  type FileItem,
+} from './pick';
 
 /**
  * From a recipe or the designer: that recipe. From a model: a recipe for it is picked. From the palette: the recipe in
@@ -82,12 +89,6 @@ const withHeading = ({ heading, items }: Group): (RecipeItem | vscode.QuickPickI
   items.length === 0
     ? []
     : [{ label: heading, kind: vscode.QuickPickItemKind.Separator }, ...items];
-
-function recipeInFront(): vscode.Uri | undefined {
-  const document = vscode.window.activeTextEditor?.document;
-  if (document?.languageId === LANGUAGE.recipe) return document.uri;
-  return tabUri(VIEW.designer);
-}
 
 async function modelOf(recipe: RecipeItem): Promise<vscode.Uri | 'own' | 'cancelled'> {
   if (!recipe.template) {

@@ -6,6 +6,7 @@ import { actionCommand, COMMAND } from '../ids';
 import { showOnnxText } from '../onnxText';
 import { reveal } from '../reveal';
 import { applyCommand } from './apply';
+import { chooseDataCommand } from './chooseData';
 import {
   newRecipeCommand,
   openDesignerCommand,
@@ -24,6 +25,8 @@ export function registerCommands(context: Context): vscode.Disposable {
     [COMMAND.openRecipeToSide]: openRecipeToSideCommand(context),
     [COMMAND.newRecipe]: newRecipeCommand(context),
     [COMMAND.apply]: applyCommand(context),
+    [COMMAND.chooseCalibrationData]: chooseDataCommand(context, 'calibration'),
+    [COMMAND.chooseEvaluationData]: chooseDataCommand(context, 'evaluation'),
     [COMMAND.openOnnxText]: async (argument) => {
       const model = await modelFor(argument);
       if (model) await showOnnxText(context, model);

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
-import { VIEW } from '../ids';
+import { LANGUAGE, VIEW } from '../ids';
 
 const EXCLUDED = '**/{node_modules,.git}/**';
 const MOST = 500;
@@ -53,4 +53,11 @@ export function tabUri(viewType: string): vscode.Uri | undefined {
   return input instanceof vscode.TabInputCustom && input.viewType === viewType
     ? input.uri
     : undefined;
+}
+
+/** The recipe in front, as text or in the designer. */
+export function recipeInFront(): vscode.Uri | undefined {
+  const document = vscode.window.activeTextEditor?.document;
+  if (document?.languageId === LANGUAGE.recipe) return document.uri;
+  return tabUri(VIEW.designer);
 }

@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { applyRecipe } from '../apply';
 import type { Context } from '../context';
 import { VIEW } from '../ids';
+import { chooseData } from '../recipes/data';
 import { editRecipe } from '../recipes/edit';
 import { reveal } from '../reveal';
 import { graphHandlers, openText } from './graph';
@@ -39,6 +40,10 @@ function handlersOf(context: Context, document: vscode.TextDocument): Handlers {
     // VS Code's own commands, which work on the editor in front: this one, since it was just used.
     undo: () => run('undo'),
     redo: () => run('redo'),
+    chooseData: async ({ use }) => {
+      await chooseData(context, document, use);
+      return null;
+    },
     apply: async () => {
       await applyRecipe(context, { recipe: document.uri });
       return null;

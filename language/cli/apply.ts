@@ -1,26 +1,25 @@
 /** `whittle apply`: compresses a model by a recipe. */
 import path from 'node:path';
-import { applyRecipe } from '../recipe/apply';
+import { applyRecipe, type ApplyJob } from '../recipe/apply';
 import { outputPath } from '../recipe/files';
 import { loadRecipe, modelOf } from '../recipe/load';
 import { resultRemarks } from '../recipe/reportTable';
 import {
-  interruptSignal,
   mebibytes,
   millijoules,
   milliseconds,
   print,
-  progressBar,
   readArguments,
   readShapes,
   requireBudget,
   SHAPE_OPTION,
   thousands,
+  withProgress,
   type Command,
 } from './command';
 import type { Report } from '../protocol';
 
-const apply: Command = async (argv) => {
+const apply: Command = async (argv, surroundings) => {
   const { values: options, positionals } = readArguments(argv, ['RECIPE'], {
     ...SHAPE_OPTION,
     model: { type: 'string' },
@@ -33,31 +32,31 @@ const apply: Command = async (argv) => {
   const loaded = loadRecipe((positionals as [string])[0]);
   const model = modelOf(loaded, options.model);
   const output = path.resolve(options.output ?? outputPath(model, loaded.file));
-  const bar = progressBar(options.quiet || options.json);
-  const { content, report } = await applyRecipe(
-    {
-      recipe: loaded.recipe,
-      folder: loaded.folder,
-      recipeFile: path.resolve(loaded.file),
-      recipeText: loaded.text,
-      model,
-      output,
-      overwrite: options.force,
-      shapes: readShapes(options.shape),
-      decisionsOut: options.decisions,
-      replay: options.replay,
-      report: options.report && path.resolve(options.report),
-    },
-    {
-      signal: interruptSignal(),
-      onProgress: (phase, detail, fraction) => bar(`${phase}: ${detail}`, fraction),
-    },
+  const job: ApplyJob = {
+    recipe: loaded.recipe,
+    folder: loaded.folder,
+    recipeFile: path.resolve(loaded.file),
+    recipeText: loaded.text,
+    model,
+    output,
+    overwrite: options.force,
+    shapes: readShapes(options.shape),
+    decisionsOut: options.decisions,
+    replay: options.replay,
+    report: options.report && path.resolve(options.report),
+  };
+  const { content, report } = await withProgress(surroundings, options, (progress) =>
+    applyRecipe(job, {
+      signal: surroundings.interruption(),
+      onProgress: (phase, detail, fraction) => progress(`${phase}: ${detail}`, fraction),
+      runtimeEntry: surroundings.runtimeEntry,
+    }),
   );
-  const { steps, before, after, fidelity, measured, checks, budget } = content;
+  const { kinds, steps, before, after, fidelity, measured, checks, budget } = content;
   print(
-    options.json,
-    options.quiet,
-    { output, report, steps, before, after, fidelity, measured, checks, budget },
+    surroundings,
+    options,
+    { output, report, kinds, steps, before, after, fidelity, measured, checks, budget },
     () => [
       `wrote ${output}`,
       ...steps.flatMap(({ pass, sites, skipped, seconds, guard }) => [
@@ -74,14 +73,15 @@ const apply: Command = async (argv) => {
 export default apply;
 
 function summary({ before, after, fidelity, measured }: Report): string[] {
+  const least = after.partial ? 'at least ' : '';
   const lines = [
-    `  file      ${mebibytes(before.fileBytes)} → ${mebibytes(after.fileBytes)}`,
-    `  MACs      ${thousands(before.macs ?? 0)} → ${thousands(after.macs ?? 0)}`,
+    `  file      ${mebibytes(before.fileBytes)} → ${mebibytes(after.fileBytes)} (exact)`,
+    `  MACs      ${least}${thousands(before.macs ?? 0)} → ${thousands(after.macs ?? 0)} (exact)`,
   ];
   after.targets.forEach((target, i) => {
     const old = before.targets[i]!;
     lines.push(
-      `  ${target.title}: ${milliseconds(old.latencyMs)} → ${milliseconds(target.latencyMs)}, ${millijoules(old.energyMj)} → ${millijoules(target.energyMj)} (modelled)`,
+      `  ${target.title}: ${target.partial ? 'at least ' : ''}${milliseconds(old.latencyMs)} → ${milliseconds(target.latencyMs)}, ${millijoules(old.energyMj)} → ${millijoules(target.energyMj)} (modelled)`,
     );
   });
   if (fidelity.unavailable) lines.push(`  not compared: ${fidelity.unavailable}`);
@@ -92,7 +92,7 @@ function summary({ before, after, fidelity, measured }: Report): string[] {
     );
   if (fidelity.metric)
     lines.push(
-      `  ${fidelity.metric.id}: ${fidelity.metric.before.toFixed(4)} → ${fidelity.metric.after.toFixed(4)}`,
+      `  ${fidelity.metric.id}: ${fidelity.metric.before.toFixed(4)} → ${fidelity.metric.after.toFixed(4)} (measured)`,
     );
   if (measured.unavailable) lines.push(`  not timed: ${measured.unavailable}`);
   else

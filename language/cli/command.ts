@@ -5,7 +5,22 @@ import type { ShapeBindings } from '../graph/facts';
 import type { Report } from '../protocol';
 import { budgetText } from '../recipe/reportTable';
 
-export type Command = (argv: readonly string[]) => Promise<void>;
+/** What a command is run in: a process and its terminal, or a test. */
+export interface Surroundings {
+  /** Results go here, and nothing else. */
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: {
+    readonly isTTY?: boolean;
+    readonly columns?: number;
+    write(text: string): unknown;
+  };
+  /** A signal that fires when the user wants the command to stop. */
+  interruption(): AbortSignal;
+  /** The script of ONNX Runtime's process; default: the built one. */
+  readonly runtimeEntry?: string;
+}
+
+export type Command = (argv: readonly string[], surroundings: Surroundings) => Promise<void>;
 
 /** The command was called in a way that it does not understand: exit code 2. */
 export class UsageError extends WhittleError {}
@@ -74,15 +89,20 @@ export function count(option: string, given: string | undefined): number | undef
   return value;
 }
 
+interface Voice {
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
 /** One JSON document, or lines for people. */
 export function print(
-  json: boolean,
-  quiet: boolean,
+  { stdout }: Surroundings,
+  { json, quiet }: Voice,
   document: unknown,
   lines: () => readonly string[],
 ): void {
-  if (json) process.stdout.write(`${JSON.stringify(document)}\n`);
-  else if (!quiet) process.stdout.write(`${lines().join('\n')}\n`);
+  if (json) stdout.write(`${JSON.stringify(document)}\n`);
+  else if (!quiet) stdout.write(`${lines().join('\n')}\n`);
 }
 
 /** @throws WhittleError where a result is over the budget of its recipe, so that CI fails */
@@ -91,27 +111,29 @@ export function requireBudget({ budget = [] }: Pick<Report, 'budget'>): void {
   if (broken.length) throw new WhittleError(broken.map(budgetText).join('; '));
 }
 
-/** A bar on stderr while there is a terminal to show it. */
-export function progressBar(quiet: boolean): (label: string, fraction: number) => void {
-  const { stderr } = process;
-  if (quiet || !stderr.isTTY) return () => undefined;
-  process.once('exit', () => stderr.write('\r\u001b[K'));
-  return (label, fraction) => {
-    const filled = Math.round(20 * Math.min(1, fraction));
-    const room = Math.max(10, (stderr.columns || 80) - 30);
-    stderr.write(
-      `\r\u001b[K${'█'.repeat(filled)}${'░'.repeat(20 - filled)} ${label.slice(0, room)}`,
-    );
-  };
+type Progress = (label: string, fraction: number) => void;
+
+/** Shows a bar on stderr while `work` goes on, if there is a terminal to show it. */
+export async function withProgress<T>(
+  { stderr }: Surroundings,
+  { json, quiet }: Voice,
+  work: (progress: Progress) => Promise<T>,
+): Promise<T> {
+  if (json || quiet || !stderr.isTTY) return work(() => undefined);
+  try {
+    return await work((label, fraction) => {
+      const filled = Math.round(20 * Math.min(1, fraction));
+      const room = Math.max(10, (stderr.columns ?? 80) - 30);
+      stderr.write(
+        `${CLEAR_LINE}${'█'.repeat(filled)}${'░'.repeat(20 - filled)} ${label.slice(0, room)}`,
+      );
+    });
+  } finally {
+    stderr.write(CLEAR_LINE);
+  }
 }
 
-/** Aborted by Ctrl-C, by a request to end, and when the terminal goes away. */
-export function interruptSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.once(name, () => controller.abort());
-  return controller.signal;
-}
+const CLEAR_LINE = '\r\u001b[K';
 
 /** Columns of text, numbers to the right. */
 export function table(

@@ -2,14 +2,14 @@
 import type { TargetEstimate } from '../cost/cost';
 import { counts } from '../cost/counts';
 import { estimate } from '../cost/estimate';
-import type { Precision } from '../cost/precision';
+import { PRECISIONS, type Precision } from '../cost/precision';
 import { describeBasis, type TargetProfile } from '../cost/profile';
 import { workloads } from '../cost/workloads';
-import type { Situation } from '../passes/pass';
+import type { Refusal, Situation } from '../passes/pass';
 import { targetProfile } from '../recipe/bundled';
 import { enabledSteps, provenanceOf, readDecisions } from '../recipe/decisions';
 import { loadRecipe } from '../recipe/load';
-import { bindModel, openModel } from '../recipe/opened';
+import { atLeast, bindModel, openModel, type BoundModel } from '../recipe/opened';
 import { previewSteps } from '../recipe/run';
 import { operator } from './inspect';
 import {
@@ -22,11 +22,10 @@ import {
   table,
   UsageError,
   type Command,
+  type Surroundings,
 } from './command';
 
-const PRECISIONS: readonly string[] = ['int8', 'fp16'] satisfies Precision[];
-
-const command: Command = async (argv) => {
+const command: Command = async (argv, surroundings) => {
   const { values: options, positionals } = readArguments(argv, ['MODEL'], {
     ...SHAPE_OPTION,
     target: { type: 'string', multiple: true, default: [] },
@@ -35,25 +34,28 @@ const command: Command = async (argv) => {
     as: { type: 'string' },
   });
   const [file] = positionals as [string];
-  const { as } = options;
-  if (as !== undefined && !PRECISIONS.includes(as))
-    throw new UsageError(`--as ${as}: int8 or fp16 is expected`);
+  const as = options.as === undefined ? undefined : precisionOf(options.as);
   const loaded = options.recipe === undefined ? undefined : loadRecipe(options.recipe);
-  const ids = options.target.length ? options.target : (loaded?.recipe.targets ?? []);
-  if (ids.length === 0) throw new UsageError('--target is missing');
-  const profiles = ids.map((id) => targetProfile(id));
+  if (options.decisions !== undefined && !loaded)
+    throw new UsageError('--decisions needs the --recipe that they were taken for');
+  const profiles = options.target.length
+    ? options.target.map((id) => targetProfile(id))
+    : (loaded?.recipe.targets ?? []).map((id) => targetProfile(id, loaded?.folder));
+  if (profiles.length === 0) throw new UsageError('--target is missing');
   const bound = bindModel(openModel(file), {
     ...loaded?.recipe.shapes,
     ...readShapes(options.shape),
   });
-  const answer = (situation: Situation) =>
-    profiles.map((profile) =>
-      targetAnswer(situation, profile, as as Precision | undefined, loaded?.folder),
+  const answer = (situation: Situation) => {
+    const counted = atLeast(bound, situation);
+    return profiles.map((profile) =>
+      targetAnswer(counted, profile, as, loaded?.folder, bound.free),
     );
+  };
 
   const before = answer(bound);
   if (!loaded) {
-    show(options, file, before);
+    show(surroundings, options, bound, before);
     return;
   }
   const given = options.decisions
@@ -68,9 +70,23 @@ const command: Command = async (argv) => {
     remembered: (_, position) => kept?.[position],
   });
   if (failure) throw failure.error;
-  show(options, file, answer(outcomes.at(-1)?.situation ?? bound), before);
+  show(surroundings, options, bound, answer(outcomes.at(-1)?.situation ?? bound), {
+    steps: outcomes.map(({ step, sites, skipped, estimated }) => ({
+      pass: step.pass.id,
+      sites: sites.length,
+      skipped,
+      estimated,
+    })),
+    before: { targets: before },
+  });
 };
 export default command;
+
+function precisionOf(text: string): Precision {
+  const found = PRECISIONS.find((precision) => precision === text);
+  if (!found) throw new UsageError(`--as ${text}: ${PRECISIONS.join(' or ')} is expected`);
+  return found;
+}
 
 type Answer = ReturnType<typeof targetAnswer>;
 
@@ -79,6 +95,7 @@ function targetAnswer(
   profile: TargetProfile,
   as: Precision | undefined,
   folder: string | undefined,
+  free: BoundModel['free'],
 ) {
   const options = { resolve: (id: string) => targetProfile(id, folder), ...(as && { as }) };
   const cost = estimate(graph, facts, profile, options);
@@ -93,6 +110,7 @@ function targetAnswer(
       parameters,
       weightBytes,
       ...cost.total,
+      partial: cost.total.partial || free.length > 0,
       ...(cost.resources && { resources: cost.resources }),
     },
     layers: cost.layers.map((layer, i) => {
@@ -102,19 +120,42 @@ function targetAnswer(
     }),
     transfers: cost.transfers,
     ...(cost.resources && { resources: cost.resources }),
-    warnings: cost.warnings,
+    warnings: [
+      ...cost.warnings,
+      ...free.map(
+        ({ symbol, inputs }) =>
+          `${symbol} of ${inputs.join(', ')} is free and counted as 1; bind it with --shape ${symbol}=SIZE`,
+      ),
+    ],
   };
 }
 
+/** What a recipe made of the model, beside the estimate of that. */
+interface Compared {
+  readonly steps: readonly {
+    readonly pass: string;
+    readonly sites: number;
+    readonly skipped: readonly Refusal[];
+    readonly estimated: boolean;
+  }[];
+  readonly before: { readonly targets: readonly Answer[] };
+}
+
 function show(
-  { json, quiet }: { json: boolean; quiet: boolean },
-  model: string,
+  surroundings: Surroundings,
+  options: { readonly json: boolean; readonly quiet: boolean },
+  { file: model, assumed, free }: BoundModel,
   targets: readonly Answer[],
-  before?: readonly Answer[],
+  compared?: Compared,
 ): void {
-  print(json, quiet, { model, targets, ...(before && { before: { targets: before } }) }, () =>
-    targets.flatMap((target, i) => lines(target, before?.[i])),
-  );
+  print(surroundings, options, { model, assumed, free, targets, ...compared }, () => [
+    ...Object.entries(assumed).map(([symbol, size]) => `taken for granted: ${symbol} = ${size}`),
+    ...(compared?.steps ?? []).flatMap(({ pass, sites, skipped }) => [
+      `${pass}: ${sites} sites`,
+      ...skipped.map(({ node, reason }) => `  skipped ${node}: ${reason}`),
+    ]),
+    ...targets.flatMap((target, i) => lines(target, compared?.before.targets[i])),
+  ]);
 }
 
 function lines(

@@ -1,17 +1,15 @@
 /** `whittle evaluate`: the metric of a model on data, by itself or against another. */
 import path from 'node:path';
 import { runTask } from '../runtime/runtime';
-import type { DataRequest } from '../runtime/tasks';
 import {
-  interruptSignal,
-  print,
-  progressBar,
-  readArguments,
-  UsageError,
-  type Command,
-} from './command';
+  generatedData,
+  type DataRequest,
+  type OutputComparison,
+  type Task,
+} from '../runtime/tasks';
+import { print, readArguments, UsageError, withProgress, type Command } from './command';
 
-const evaluate: Command = async (argv) => {
+const evaluate: Command = async (argv, surroundings) => {
   const { values: options, positionals } = readArguments(argv, ['MODEL'], {
     data: { type: 'string' },
     against: { type: 'string' },
@@ -19,24 +17,31 @@ const evaluate: Command = async (argv) => {
     samples: { type: 'string' },
   });
   const model = path.resolve((positionals as [string])[0]);
-  if (options.data === undefined) throw new UsageError('--data is missing');
+  if (options.data === undefined && options.against === undefined)
+    throw new UsageError('--data is missing');
   const samples = options.samples === undefined ? undefined : Number(options.samples);
   if (samples !== undefined && !(Number.isInteger(samples) && samples > 0))
     throw new UsageError(`--samples ${options.samples!}: a number is expected`);
-  const data: DataRequest = {
-    dataset: path.resolve(options.data),
-    folder: process.cwd(),
-    ...(samples !== undefined && { samples }),
-  };
+  // Without data two models can still be compared, on made-up inputs; the answer says so.
+  const data: DataRequest =
+    options.data === undefined
+      ? generatedData(samples)
+      : {
+          dataset: path.resolve(options.data),
+          folder: process.cwd(),
+          ...(samples !== undefined && { samples }),
+        };
   const metric = options.metric === undefined ? {} : { metric: { id: options.metric } };
-  const bar = progressBar(options.quiet || options.json);
-  const control = {
-    signal: interruptSignal(),
-    onProgress: ({ stage, done, total }: { stage: string; done: number; total: number }) =>
-      bar(stage, done / Math.max(1, total)),
-  };
+  const ask = <T extends Task>(task: T) =>
+    withProgress(surroundings, options, (progress) =>
+      runTask(task, {
+        signal: surroundings.interruption(),
+        entry: surroundings.runtimeEntry,
+        onProgress: ({ stage, done, total }) => progress(stage, done / Math.max(1, total)),
+      }),
+    );
   if (options.against === undefined) {
-    const result = await runTask({ kind: 'evaluate', model, data, ...metric }, control);
+    const result = await ask({ kind: 'evaluate', model, data, ...metric });
     const { value, more } = result;
     const document = {
       model,
@@ -46,7 +51,7 @@ const evaluate: Command = async (argv) => {
       more,
       data: result.data,
     };
-    print(options.json, options.quiet, document, () => [
+    print(surroundings, options, document, () => [
       `${document.metric} ${value.toFixed(5)} on ${result.samples} samples of ${result.data}`,
       ...Object.entries(more).map(([name, other]) => `  ${name} ${other.toFixed(5)}`),
     ]);
@@ -57,30 +62,45 @@ const evaluate: Command = async (argv) => {
     outputs,
     metric: both,
     ...basis
-  } = await runTask({ kind: 'compare', reference, candidate: model, data, ...metric }, control);
-  if (!both) throw new UsageError(`${options.data} names no metric; choose one with --metric`);
+  } = await ask({ kind: 'compare', reference, candidate: model, data, ...metric });
   const [first] = outputs;
   const document = {
     model,
-    metric: both.id,
-    value: both.candidate.value,
+    metric: both?.id ?? null,
+    value: both?.candidate.value ?? null,
     samples: basis.samples,
     data: basis.data,
+    more: both?.candidate.more ?? {},
     against: {
       model: reference,
-      value: both.reference.value,
-      drop: both.drop,
+      value: both?.reference.value ?? null,
+      drop: both?.drop ?? null,
+      more: both?.reference.more ?? {},
       sqnrDb: first?.sqnrDb ?? null,
       cosine: first?.cosine ?? null,
     },
     outputs,
   };
-  print(options.json, options.quiet, document, () => [
-    `${both.id} ${both.candidate.value.toFixed(5)}, the reference ${both.reference.value.toFixed(5)}: a loss of ${(100 * both.drop).toFixed(2)} % on ${basis.samples} samples of ${basis.data}`,
-    ...outputs.map(
-      ({ name, sqnrDb, cosine }) =>
-        `  ${name}: SQNR ${sqnrDb?.toFixed(1) ?? '–'} dB, cosine ${cosine?.toFixed(5) ?? '–'}`,
-    ),
+  const on = `on ${basis.samples} samples of ${basis.data}`;
+  print(surroundings, options, document, () => [
+    both
+      ? `${both.id} ${both.candidate.value.toFixed(5)}, the reference ${both.reference.value.toFixed(5)}: a loss of ${(100 * both.drop).toFixed(2)} % ${on}`
+      : `no metric is named; compared ${on}`,
+    ...outputs.map(describeOutput),
   ]);
 };
+
+function describeOutput({ name, problem, ...numbers }: OutputComparison): string {
+  if (problem !== undefined) return `  ${name}: ${problem}`;
+  const { sqnrDb, cosine, maxAbs, klNats, top1Agreement } = numbers;
+  const parts = [
+    `SQNR ${sqnrDb?.toFixed(1) ?? '–'} dB`,
+    `cosine ${cosine?.toFixed(5) ?? '–'}`,
+    `largest difference ${maxAbs?.toPrecision(4) ?? '–'}`,
+    ...(klNats === null ? [] : [`KL ${klNats.toPrecision(4)} nats`]),
+    ...(top1Agreement === null ? [] : [`same choice ${(100 * top1Agreement).toFixed(2)} %`]),
+  ];
+  return `  ${name}: ${parts.join(', ')}`;
+}
+
 export default evaluate;

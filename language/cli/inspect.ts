@@ -1,7 +1,7 @@
 /** `whittle inspect`: what a model holds, layer by layer. */
 import { counts } from '../cost/counts';
 import { workloads } from '../cost/workloads';
-import { bindModel, openModel } from '../recipe/opened';
+import { atLeast, bindModel, openModel } from '../recipe/opened';
 import type { Situation } from '../passes/pass';
 import type { Shape, ValueInfo, ValueType } from '../onnx/model';
 import {
@@ -15,7 +15,7 @@ import {
   type Command,
 } from './command';
 
-const inspect: Command = (argv) => {
+const inspect: Command = (argv, surroundings) => {
   const { values: options, positionals } = readArguments(argv, ['MODEL'], {
     ...SHAPE_OPTION,
     values: { type: 'boolean', default: false },
@@ -24,7 +24,9 @@ const inspect: Command = (argv) => {
   const opened = openModel(file);
   const bound = bindModel(opened, readShapes(options.shape));
   const { graph, facts, assumed, free } = bound;
-  const total = counts(graph, facts);
+  const counted = atLeast(bound);
+  const total = counts(counted.graph, counted.facts);
+  const partial = total.partial || free.length > 0;
   const document = {
     model: file,
     opset: graph.opset,
@@ -38,23 +40,23 @@ const inspect: Command = (argv) => {
     flops: 2 * total.macs + total.ops,
     weightBytes: total.weightBytes,
     peakActivationBytes: total.peakActivationBytes,
-    partial: total.partial,
+    partial,
     assumed,
     free,
-    layers: layersOf(bound),
+    layers: layersOf(counted),
     unknown: total.unknown,
     problems: facts.problems,
     ...(options.values && { values: valuesOf(bound) }),
   };
-  print(options.json, options.quiet, document, () => [
+  print(surroundings, options, document, () => [
     `${file}: opset ${document.opset}, IR ${document.ir}${document.producer && `, by ${document.producer}`}`,
     ...document.inputs.map(({ name, type, shape }) => `  in   ${name}: ${type} ${dims(shape)}`),
     ...document.outputs.map(({ name, type, shape }) => `  out  ${name}: ${type} ${dims(shape)}`),
-    `${thousands(total.parameters)} parameters in ${mebibytes(total.weightBytes)}, ${total.partial ? 'at least ' : ''}${thousands(total.macs)} MACs, ${graph.size} nodes`,
+    `${thousands(total.parameters)} parameters in ${mebibytes(total.weightBytes)}, ${partial ? 'at least ' : ''}${thousands(total.macs)} MACs, ${graph.size} nodes`,
     ...Object.entries(assumed).map(([symbol, size]) => `taken for granted: ${symbol} = ${size}`),
     ...free.map(
       ({ symbol, inputs }) =>
-        `free: ${symbol} of ${inputs.join(', ')}; bind it with --shape ${symbol}=SIZE`,
+        `free: ${symbol} of ${inputs.join(', ')}, counted as 1; bind it with --shape ${symbol}=SIZE`,
     ),
     ...total.unknown.map(({ node, op, reason }) => `unknown: ${node} (${op}): ${reason}`),
     '',

@@ -2,10 +2,10 @@
 import { passInfos } from '../recipe/bundled';
 import { print, readArguments, type Command } from './command';
 
-const passes: Command = (argv) => {
+const passes: Command = (argv, surroundings) => {
   const { values: options } = readArguments(argv, [], {});
   const infos = passInfos();
-  print(options.json, options.quiet, { passes: infos }, () =>
+  print(surroundings, options, { passes: infos }, () =>
     infos.flatMap(({ id, title, summary, parameters, paper }) => [
       `${id}: ${title}`,
       `  ${summary}`,

@@ -5,18 +5,17 @@ import { runTask } from '../runtime/runtime';
 import type { DataRequest } from '../runtime/tasks';
 import {
   count,
-  interruptSignal,
   milliseconds,
   print,
-  progressBar,
   readArguments,
   readShapes,
   SHAPE_OPTION,
   table,
+  withProgress,
   type Command,
 } from './command';
 
-const profile: Command = async (argv) => {
+const profile: Command = async (argv, surroundings) => {
   const { values: options, positionals } = readArguments(argv, ['MODEL'], {
     ...SHAPE_OPTION,
     data: { type: 'string' },
@@ -29,28 +28,31 @@ const profile: Command = async (argv) => {
     options.data === undefined
       ? undefined
       : { dataset: path.resolve(options.data), folder: process.cwd() };
-  const bar = progressBar(options.quiet || options.json);
   const threads = count('threads', options.threads);
   const batch = count('batch', options.batch);
   const top = count('top', options.top) ?? 20;
   const shapes = inputSizes(bindModel(openModel(model), readShapes(options.shape)));
-  const { layers, wholeMs, conditions, generated } = await runTask(
-    {
-      kind: 'profile',
-      model,
-      shapes,
-      ...(data && { data }),
-      ...(threads && { threads }),
-      ...(batch && { batch }),
-    },
-    {
-      signal: interruptSignal(),
-      onProgress: ({ stage, done, total }) => bar(stage, done / Math.max(1, total)),
-    },
+  const task = {
+    kind: 'profile',
+    model,
+    shapes,
+    ...(data && { data }),
+    ...(threads && { threads }),
+    ...(batch && { batch }),
+  } as const;
+  const { layers, wholeMs, conditions, generated } = await withProgress(
+    surroundings,
+    options,
+    (progress) =>
+      runTask(task, {
+        signal: surroundings.interruption(),
+        entry: surroundings.runtimeEntry,
+        onProgress: ({ stage, done, total }) => progress(stage, done / Math.max(1, total)),
+      }),
   );
   const sumMs = layers.reduce((sum, { ms }) => sum + ms, 0);
   const document = { model, kind: 'measured', wholeMs, sumMs, conditions, generated, layers };
-  print(options.json, options.quiet, document, () => {
+  print(surroundings, options, document, () => {
     const costly = [...layers].sort((a, b) => b.ms - a.ms);
     return [
       `${milliseconds(wholeMs)} measured, its layers ${milliseconds(sumMs)} (${conditions})`,

@@ -7,16 +7,16 @@ import { readReport } from '../recipe/reportSchema';
 import { reportRemarks, reportRows } from '../recipe/reportTable';
 import { print, readArguments, requireBudget, table, type Command } from './command';
 
-const report: Command = (argv) => {
+const report: Command = (argv, surroundings) => {
   const { values: options, positionals } = readArguments(argv, ['FILE'], {
     html: { type: 'string' },
     markdown: { type: 'boolean', default: false },
   });
   const content = readReport((positionals as [string])[0]);
   if (options.html !== undefined) write(options.html, reportHtml(content));
-  if (options.markdown) process.stdout.write(reportMarkdown(content));
+  if (options.markdown) surroundings.stdout.write(reportMarkdown(content));
   else
-    print(options.json, options.quiet, content, () => [
+    print(surroundings, options, content, () => [
       ...table(
         reportRows(content).map(({ name, before, after, change, kind }) => [
           name,

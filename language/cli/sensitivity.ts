@@ -4,17 +4,16 @@ import { stepSensitivity } from '../recipe/sensitivity';
 import type { SensitivityLayer } from '../protocol';
 import {
   count,
-  interruptSignal,
   print,
-  progressBar,
   readArguments,
   readShapes,
   SHAPE_OPTION,
   table,
+  withProgress,
   type Command,
 } from './command';
 
-const sensitivity: Command = async (argv) => {
+const sensitivity: Command = async (argv, surroundings) => {
   const { values: options, positionals } = readArguments(argv, ['RECIPE'], {
     ...SHAPE_OPTION,
     model: { type: 'string' },
@@ -24,22 +23,25 @@ const sensitivity: Command = async (argv) => {
   });
   const loaded = loadRecipe((positionals as [string])[0]);
   const model = modelOf(loaded, options.model);
-  const bar = progressBar(options.quiet || options.json);
-  const found = await stepSensitivity(
-    {
-      recipe: loaded.recipe,
-      folder: loaded.folder,
-      recipeFile: loaded.file,
-      model,
-      shapes: readShapes(options.shape),
-      step: (count('step', options.step) ?? 1) - 1,
-      byMetric: options.metric,
-      samples: count('samples', options.samples),
-    },
-    { signal: interruptSignal(), onProgress: (detail, fraction) => bar(detail, fraction) },
+  const job = {
+    recipe: loaded.recipe,
+    folder: loaded.folder,
+    recipeFile: loaded.file,
+    model,
+    shapes: readShapes(options.shape),
+    step: (count('step', options.step) ?? 1) - 1,
+    byMetric: options.metric,
+    samples: count('samples', options.samples),
+  };
+  const found = await withProgress(surroundings, options, (progress) =>
+    stepSensitivity(job, {
+      signal: surroundings.interruption(),
+      onProgress: progress,
+      runtimeEntry: surroundings.runtimeEntry,
+    }),
   );
   const { judge, before, layers, skipped } = found;
-  print(options.json, options.quiet, { model, kind: 'measured', ...found }, () => [
+  print(surroundings, options, { model, kind: 'measured', ...found }, () => [
     `${found.title} at one layer alone, by ${judge} on ${found.data} (measured)`,
     ...(before === null ? [] : [`  ${judge} before: ${before.toFixed(5)}`]),
     ...table(

@@ -2,10 +2,10 @@
 import { targetInfos } from '../recipe/bundled';
 import { print, readArguments, table, type Command } from './command';
 
-const targets: Command = (argv) => {
+const targets: Command = (argv, surroundings) => {
   const { values: options } = readArguments(argv, [], {});
   const infos = targetInfos();
-  print(options.json, options.quiet, { targets: infos }, () =>
+  print(surroundings, options, { targets: infos }, () =>
     table(infos.map(({ id, title, basis }) => [id, title, basis])),
   );
   return Promise.resolve();

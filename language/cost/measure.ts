@@ -64,13 +64,19 @@ export const FREE: Measure = {
 
 export function measure(node: Node, around: Surroundings): Measure {
   const operator = operatorOf(node);
-  if (!operator) {
-    const domain = node.domain === '' ? '' : ` of domain ${node.domain}`;
-    return unknown('unknown', `operator ${node.op}${domain} is not understood`);
-  }
-  if (operator.kind === 'free') return FREE;
-  return new Measurer(node, operator, around).measure();
+  if (operator?.kind === 'free') return FREE;
+  return new Measurer(node, operator ?? NOT_UNDERSTOOD, around).measure();
 }
+
+/** What an operator does not say, its tensors still do: the weights that it reads are counted. */
+const NOT_UNDERSTOOD: Operator = {
+  kind: 'unknown',
+  count({ node: { op, domain } }) {
+    throw new NotKnown(
+      `operator ${op}${domain === '' ? '' : ` of domain ${domain}`} is not understood`,
+    );
+  },
+};
 
 /** A node whose arithmetic, or whose traffic, cannot be counted. */
 export function unknown(kind: WorkloadKind, reason: string): Measure {

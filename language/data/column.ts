@@ -2,9 +2,8 @@
 import { WhittleError } from '../errors';
 import { isFloat } from '../onnx/schema';
 import { elementCount, type Numbers } from '../onnx/tensor';
-import type { ColumnDescription } from './description';
-import type { StoredArray } from './npy';
-import type { ArrayFile } from './sources';
+import { placeOf, type ArrayFile, type StoredArray } from './arrays';
+import type { ColumnDescription, LabelDescription } from './description';
 
 export interface Column {
   readonly array: StoredArray;
@@ -25,30 +24,49 @@ export function openColumn(file: ArrayFile, description: ColumnDescription): Col
   const array = file.array(description.array);
   const [, ...rowDims] = array.dims;
   const part = sliceOf(array, rowDims[0], description.slice);
-  const dims = part ? [part.to - part.from, ...rowDims.slice(1)] : rowDims;
+  const before = description.prepend ?? [];
+  const sizes = part ? [part.to - part.from, ...rowDims.slice(1)] : rowDims;
+  if (before.length > 0 && sizes.length !== 1)
+    throw new WhittleError('prepend needs samples that are lists of numbers', {
+      where: `array ${array.name} in ${array.file}`,
+    });
   const inner = elementCount(rowDims.slice(1));
   return {
     array,
-    dims,
+    dims: before.length > 0 ? [before.length + sizes[0]!] : sizes,
     row(sample) {
       const row = array.row(sample);
       const values = part ? row.subarray(part.from * inner, part.to * inner) : row;
       if (isFloat(array.elementType)) refuseNaN(values, array, sample);
-      return values;
+      return before.length > 0 ? Float64Array.from([...before, ...values]) : values;
     },
   };
 }
 
-export function readLabels(column: Column, samples: readonly number[]): Labels {
+/** A column that answers are held against. */
+export interface LabelColumn extends Column {
+  readonly scale: number;
+}
+
+export const openLabels = (file: ArrayFile, description: LabelDescription): LabelColumn => ({
+  ...openColumn(file, description),
+  scale: factorOf(description.scale ?? 1),
+});
+
+export function readLabels(column: LabelColumn, samples: readonly number[]): Labels {
   const size = elementCount(column.dims);
   const values = new Float64Array(samples.length * size);
   samples.forEach((sample, i) => values.set(column.row(sample), i * size));
+  if (column.scale !== 1) for (let i = 0; i < values.length; i++) values[i]! *= column.scale;
   return { dims: [samples.length, ...column.dims], values };
 }
 
-/** How messages call a sample of an array. */
-export const placeOf = (array: StoredArray, sample: number): string =>
-  `array ${array.name}, sample ${sample} in ${array.file}`;
+/** A number, or a fraction such as 1/255. */
+export function factorOf(scale: number | string): number {
+  if (typeof scale === 'number') return scale;
+  const [numerator, denominator] = scale.split('/').map(Number);
+  return numerator! / denominator!;
+}
 
 function sliceOf(
   array: StoredArray,

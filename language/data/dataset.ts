@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { didYouMean, WhittleError } from '../errors';
 import { elementCount } from '../onnx/tensor';
-import { openColumn, readLabels, type Column, type Labels } from './column';
+import { openLabels, readLabels, type LabelColumn, type Labels } from './column';
 import {
   parseDescription,
   readDescription,
@@ -12,9 +12,9 @@ import {
 } from './description';
 import { isFeedType, packNumbers, stagingFor, type FeedTensor, type ModelInput } from './feed';
 import { generatedDataset, type Sizes } from './generated';
-import { openInput, type InputReader } from './inputs';
+import { filledInput, openInput, type InputReader } from './inputs';
 import { sampleIndices } from './random';
-import { resolveBeside, SOURCES } from './sources';
+import { openSource, resolveBeside } from './sources';
 
 export interface Dataset {
   /** What messages and reports call it. */
@@ -24,6 +24,10 @@ export interface Dataset {
   /** How many samples are used. */
   readonly samples: number;
   readonly metric: MetricChoice | undefined;
+  /** Where the paths of its metric start from. */
+  readonly folder: string;
+  /** Tokens that a model with key-value caches gets at a time; undefined: all of a sample. */
+  readonly step: number | undefined;
   /**
    * Holds the data against the inputs of a model.
    * @param sizes of free dimensions, for inputs that are made up
@@ -97,20 +101,19 @@ function open(
 
 interface Columns {
   readonly inputs: ReadonlyMap<string, InputReader>;
-  readonly target: Column | undefined;
-  readonly mask: Column | undefined;
-  readonly extra: ReadonlyMap<string, Column>;
+  readonly target: LabelColumn | undefined;
+  readonly mask: LabelColumn | undefined;
+  readonly extra: ReadonlyMap<string, LabelColumn>;
 }
 
 function arrayDataset(description: ArrayDescription, folder: string, where: string): Dataset {
-  const [kind, location] = Object.entries(description.source)[0]!;
-  const file = SOURCES[kind]!.open(location, folder);
+  const file = openSource(description.source, folder);
   const { target, extra } = description;
   const columns: Columns = {
     inputs: mapValues(description.inputs, (input, name) => openInput(name, input, file, where)),
-    target: target && openColumn(file, target),
-    mask: target?.mask && openColumn(file, target.mask),
-    extra: mapValues(extra ?? {}, (column) => openColumn(file, column)),
+    target: target && openLabels(file, target),
+    mask: target?.mask && openLabels(file, target.mask),
+    extra: mapValues(extra ?? {}, (column) => openLabels(file, column)),
   };
   const available = commonLength(columns, where);
   const samples = description.samples ?? available;
@@ -124,14 +127,17 @@ function arrayDataset(description: ArrayDescription, folder: string, where: stri
     generated: false,
     samples,
     metric: description.metric,
+    folder,
+    step: description.step,
     bind: (inputs) => bind(columns, inputs, indices, where),
   };
 }
 
 /** Every array has a row for every sample. */
 function commonLength({ inputs, target, mask, extra }: Columns, where: string): number {
-  const columns = [...inputs.values()].map((input) => input.column);
-  const arrays = [...columns, target, mask, ...extra.values()].flatMap((c) => c?.array ?? []);
+  const fed = [...inputs.values()].flatMap((input) => input.arrays);
+  const labels = [target, mask, ...extra.values()].flatMap((column) => column?.array ?? []);
+  const arrays = [...fed, ...labels];
   const first = arrays[0];
   if (!first) throw new WhittleError('no input is read from the data', { where });
   const other = arrays.find((array) => array.dims[0] !== first.dims[0]);
@@ -182,7 +188,7 @@ function bind(
 }
 
 function bindInput({ inputs }: Columns, model: ModelInput, where: string): BoundInput {
-  const reader = inputs.get(model.name);
+  const reader = inputs.get(model.name) ?? emptyCache(model, where);
   if (!reader)
     throw new WhittleError(`nothing feeds the model's input ${model.name}`, {
       where,
@@ -193,7 +199,7 @@ function bindInput({ inputs }: Columns, model: ModelInput, where: string): Bound
     throw new WhittleError(`input ${model.name} of ${type} cannot be fed from arrays`, { where });
   if (reader.type !== undefined && reader.type !== type)
     throw new WhittleError(`input ${model.name} takes ${type}, not ${reader.type}`, { where });
-  const { dims, column } = reader;
+  const { dims, arrays } = reader;
   const fits = (sizes: readonly unknown[]) =>
     sizes.length === dims.length &&
     dims.every((dim, i) => typeof sizes[i] !== 'number' || sizes[i] === dim);
@@ -202,9 +208,17 @@ function bindInput({ inputs }: Columns, model: ModelInput, where: string): Bound
     throw new WhittleError(
       `a sample of ${dims.join(' × ') || 'one number'} does not fit input ${model.name} of ` +
         shape.map((dim) => dim ?? '?').join(' × '),
-      { where: column ? `array ${column.array.name} in ${column.array.file}` : where },
+      { where: arrays[0] ? `array ${arrays[0].name} in ${arrays[0].file}` : where },
     );
   return { model, reader, type, batched };
+}
+
+/** What a key-value cache holds before anything was seen. */
+function emptyCache({ name, shape, cache }: ModelInput, where: string): InputReader | undefined {
+  if (!cache || !shape) return undefined;
+  const sizes = shape.slice(1).map((dim, i) => (i + 1 === cache.axis ? 0 : dim));
+  if (!sizes.every((size): size is number => typeof size === 'number')) return undefined;
+  return filledInput(name, 0, sizes, undefined, where);
 }
 
 function fixedBatch(inputs: readonly BoundInput[], where: string): number | undefined {
@@ -237,7 +251,7 @@ function makeBatch(
 }
 
 function feed(
-  { reader, type, batched }: BoundInput,
+  { model, reader, type, batched }: BoundInput,
   samples: readonly number[],
   size: number,
 ): FeedTensor {
@@ -249,7 +263,26 @@ function feed(
     else numbers.copyWithin(i * length, (i - 1) * length, i * length);
   const place = (i: number) =>
     reader.place(samples[Math.min(samples.length - 1, Math.floor(i / length))]!);
+  if (model.below !== undefined) refuseBeyond(model.below, model.name, numbers, place);
   return { type, dims: batched ? [size, ...dims] : dims, data: packNumbers(type, numbers, place) };
+}
+
+/** What indexes a table stays inside it (from the end where negative); ids of another vocabulary do not. */
+function refuseBeyond(
+  below: number,
+  input: string,
+  numbers: Float32Array | Float64Array,
+  place: (i: number) => string,
+): void {
+  for (let i = 0; i < numbers.length; i++)
+    if (numbers[i]! >= below || numbers[i]! < -below)
+      throw new WhittleError(
+        `${numbers[i]!} is none of the ${below} ids that input ${input} takes`,
+        {
+          where: place(i),
+          hint: 'Ids of another tokenizer or vocabulary do not fit this model',
+        },
+      );
 }
 
 function mapValues<From, To>(

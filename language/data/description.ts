@@ -27,15 +27,19 @@
  * metric: { id: answer-accuracy }
  * ```
  *
- * `target` is what the metric holds the model's output against, `mask` marks (not 0) the parts of the target that count, and
- * `extra` gives a metric further arrays by the names that it asks for. `samples` takes that many, drawn by `seed`; without it
- * all are taken. Paths are relative to the description, or to the recipe that contains it.
+ * `prepend` puts elements before that part: the token that starts every sequence, say. An input of a diffusion model is
+ * clean data with stored noise on it (`noised`). Key-value caches that the model takes and nobody feeds are empty at the start.
+ *
+ * `target` is what the metric holds the model's output against (times its `scale`), `mask` marks (not 0) the parts of the
+ * target that count, and `extra` gives a metric further arrays by the names that it asks for. `samples` takes that many, drawn
+ * by `seed`; without it all are taken. Paths are relative to the description, or to the recipe that contains it.
+ * `docs/datasets.md` tells users about all of it.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { didYouMean, WhittleError } from '../errors';
-import { SOURCES } from './sources';
+import { sourceKinds, sourceSchema } from './kinds';
 
 const slice = z
   .union([z.tuple([z.int()]), z.tuple([z.int(), z.int()])])
@@ -44,6 +48,11 @@ const slice = z
 const column = z.strictObject({
   array: z.string().min(1).describe('Name of an array, one row per sample'),
   slice: slice.optional(),
+  prepend: z
+    .array(z.number())
+    .min(1)
+    .optional()
+    .describe('Elements that come before each sample, after slicing'),
 });
 
 const numberOrFraction = z.union([
@@ -82,12 +91,41 @@ const arrayInput = column.extend({
 });
 
 const filledInput = z.strictObject({
-  fill: z.number().describe('The number that every element has'),
+  fill: z
+    .union([z.number(), z.literal('count')])
+    .describe('The number that every element has; count: 0, 1, 2 … along the last axis'),
   shape: z.array(z.int().nonnegative()).describe('Sizes for one sample'),
   type: inputType.optional().describe('Element type that the input must have; checked'),
 });
 
-const target = column.extend({
+const schedule = z.union([
+  z.strictObject({
+    linear: z.tuple([z.number().positive(), z.number().positive()]),
+    steps: z.int().positive(),
+  }),
+  z.strictObject({ cosine: z.number().nonnegative(), steps: z.int().positive() }),
+  z.strictObject({ values: z.array(z.number().min(0).max(1)).min(1) }),
+]);
+
+const noisedInput = z.strictObject({
+  noised: z
+    .strictObject({
+      clean: arrayInput.omit({ type: true }),
+      noise: arrayInput.omit({ type: true }),
+      time: column.describe('Step of the schedule, one number per sample'),
+      schedule: schedule.describe(
+        'Share of the clean signal (ᾱ) at each step: from linear betas, a cosine with its offset, or as values',
+      ),
+    })
+    .describe('√ᾱ[time] · clean + √(1 − ᾱ[time]) · noise'),
+  type: inputType.optional().describe('Element type that the input must have; checked'),
+});
+
+const label = column.extend({
+  scale: numberOrFraction.optional().describe('Factor on the stored elements, such as 1/255'),
+});
+
+const target = label.extend({
   mask: column.optional().describe('Not 0 where the target counts'),
 });
 
@@ -95,28 +133,27 @@ const metric = z.looseObject({
   id: z.string().min(1).describe('Metric, such as top1'),
 });
 
-const arraySource = z.union(
-  Object.entries(SOURCES).map(([kind, { location }]) => z.strictObject({ [kind]: location })),
-);
 const generatedSource = z.strictObject({
   generated: z.strictObject({}).describe('Made-up inputs of the types and shapes of the model'),
 });
 
-/** Source kinds that descriptions may name in a later version. */
-const LATER = ['images', 'text', 'jsonl'];
-
 const counts = {
   metric: metric.optional(),
   samples: z.int().positive().optional().describe('How many samples are used; default: all'),
+  step: z
+    .int()
+    .positive()
+    .optional()
+    .describe('Tokens that a model with key-value caches gets at a time; default: all of a sample'),
   seed: z.int().optional().describe('Draws the samples when not all are used; default 0'),
 };
 
 export const descriptionSchema = z.union([
   z.strictObject({
-    source: arraySource,
-    inputs: z.record(z.string(), z.union([arrayInput, filledInput])),
+    source: sourceSchema,
+    inputs: z.record(z.string(), z.union([arrayInput, filledInput, noisedInput])),
     target: target.optional(),
-    extra: z.record(z.string(), column).optional(),
+    extra: z.record(z.string(), label).optional(),
     ...counts,
   }),
   z.strictObject({ source: generatedSource, ...counts }),
@@ -125,8 +162,11 @@ export const descriptionSchema = z.union([
 export type Description = z.infer<typeof descriptionSchema>;
 export type ArrayDescription = Extract<Description, { inputs: object }>;
 export type ColumnDescription = z.infer<typeof column>;
-export type InputDescription = z.infer<typeof arrayInput> | z.infer<typeof filledInput>;
+export type LabelDescription = z.infer<typeof label>;
 export type ArrayInput = z.infer<typeof arrayInput>;
+export type NoisedInput = z.infer<typeof noisedInput>;
+export type Schedule = z.infer<typeof schedule>;
+export type InputDescription = ArrayInput | z.infer<typeof filledInput> | NoisedInput;
 export type InputType = z.infer<typeof inputType>;
 export type MetricChoice = z.infer<typeof metric>;
 
@@ -175,15 +215,12 @@ function readText(file: string): string {
 
 function refuseUnknownSource(value: unknown, where: string): void {
   if (!isObject(value) || !isObject(value.source)) return;
-  const known = [...Object.keys(SOURCES), 'generated'];
-  const kind = Object.keys(value.source).find((key) => !known.includes(key));
-  if (kind === undefined) return;
-  const what = LATER.includes(kind)
-    ? `data from ${kind} is not supported by this version`
-    : `${kind} is no source of data`;
-  throw new WhittleError(what, {
+  const known = [...sourceKinds, 'generated'];
+  const keys = Object.keys(value.source);
+  if (keys.length === 0 || keys.some((key) => known.includes(key))) return;
+  throw new WhittleError(`${keys[0]!} is no source of data`, {
     where,
-    hint: didYouMean(kind, known) || `Sources are ${known.join(' and ')}`,
+    hint: didYouMean(keys[0]!, known) || `Sources are ${known.join(', ')}`,
   });
 }
 

@@ -14,6 +14,8 @@ export interface ModelInput {
   readonly shape: Shape | undefined;
   /** Integers fed here index something of this size. Made-up ones stay below it. */
   readonly below?: number;
+  /** A key-value cache: this axis holds what was before, nothing at the start. `output` holds it with this run added. */
+  readonly cache?: { readonly axis: number; readonly output: string };
 }
 
 /** float16 as its bits. */

@@ -28,6 +28,8 @@ export function generatedDataset(
     generated: true,
     samples,
     metric: description.metric,
+    folder: '.',
+    step: undefined,
     bind(inputs, sizes = {}) {
       const shapes = inputs.map((input) => [input, generatedDims(input, sizes)] as const);
       return {

@@ -1,9 +1,10 @@
 /** From an array of the data set to what one input of the model takes. */
 import { WhittleError } from '../errors';
 import { elementCount, type Numbers } from '../onnx/tensor';
-import { openColumn, placeOf, type Column } from './column';
-import type { ArrayInput, InputDescription, InputType } from './description';
-import type { ArrayFile } from './sources';
+import { placeOf, type ArrayFile, type StoredArray } from './arrays';
+import { factorOf, openColumn, type Column } from './column';
+import type { ArrayInput, InputDescription, InputType, NoisedInput } from './description';
+import { cleanShares } from './diffusion';
 
 /** Feeds one input, sample by sample. */
 export interface InputReader {
@@ -16,8 +17,8 @@ export interface InputReader {
   read(sample: number, out: Float32Array | Float64Array, at: number): void;
   /** How messages call a sample. */
   place(sample: number): string;
-  /** Undefined where no array is behind it. */
-  readonly column: Column | undefined;
+  /** The arrays behind it, the one that messages are about first. */
+  readonly arrays: readonly StoredArray[];
 }
 
 /** @param where the description, for messages */
@@ -27,20 +28,44 @@ export function openInput(
   file: ArrayFile,
   where: string,
 ): InputReader {
-  if ('fill' in description) {
-    const { fill, shape, type } = description;
-    const size = elementCount(shape);
-    const read: InputReader['read'] = (_, out, at) => out.fill(fill, at, at + size);
-    return { name, type, dims: shape, read, place: () => where, column: undefined };
-  }
+  if ('fill' in description)
+    return filledInput(name, description.fill, description.shape, description.type, where);
+  if ('noised' in description) return noisedInput(name, description, file, where);
+  return arrayInput(name, description, file, where);
+}
+
+/** The same for every sample. @param fill `count`: 0, 1, 2 … along the last axis */
+export function filledInput(
+  name: string,
+  fill: number | 'count',
+  dims: readonly number[],
+  type: InputType | undefined,
+  where: string,
+): InputReader {
+  const size = elementCount(dims);
+  const row = dims.at(-1) ?? 1;
+  const read: InputReader['read'] = (_, out, at) => {
+    if (fill === 'count') for (let i = 0; i < size; i++) out[at + i] = i % row;
+    else out.fill(fill, at, at + size);
+  };
+  return { name, type, dims, read, place: () => where, arrays: [] };
+}
+
+function arrayInput(
+  name: string,
+  description: ArrayInput,
+  file: ArrayFile,
+  where: string,
+): InputReader {
   const column = openColumn(file, description);
-  const place = (sample: number) => placeOf(column.array, sample);
+  const { array } = column;
+  const place = (sample: number) => placeOf(array, sample);
   const axes = axesOf(name, description, column.dims, where);
   const convert = converter(name, description, column, axes.channel, where);
   const { type } = description;
   if (!axes.order) {
     const read: InputReader['read'] = (sample, out, at) => convert(column.row(sample), out, at);
-    return { name, type, dims: column.dims, read, place, column };
+    return { name, type, dims: column.dims, read, place, arrays: [array] };
   }
   const source = sourceIndices(column.dims, axes.order);
   const converted = new Float64Array(source.length);
@@ -53,7 +78,50 @@ export function openInput(
       for (let i = 0; i < source.length; i++) out[at + i] = converted[source[i]!]!;
     },
     place,
-    column,
+    arrays: [array],
+  };
+}
+
+/** Clean data with stored noise on it, as a diffusion model sees it at a step of its schedule. */
+function noisedInput(
+  name: string,
+  { noised, type }: NoisedInput,
+  file: ArrayFile,
+  where: string,
+): InputReader {
+  const clean = arrayInput(name, noised.clean, file, where);
+  const noise = arrayInput(name, noised.noise, file, where);
+  const time = openColumn(file, noised.time);
+  if (clean.dims.join() !== noise.dims.join())
+    throw new WhittleError(
+      `clean data of ${clean.dims.join(' × ')} and noise of ${noise.dims.join(' × ')} do not fit each other`,
+      { where: `inputs.${name} in ${where}` },
+    );
+  const shares = cleanShares(noised.schedule);
+  const size = elementCount(clean.dims);
+  const drawn = new Float64Array(size);
+  const shareAt = (sample: number): number => {
+    const row = time.row(sample);
+    const share = row.length === 1 ? shares[row[0]!] : undefined;
+    if (share !== undefined) return share;
+    throw new WhittleError(
+      `step ${row.join(', ')} is none of the ${shares.length} of the schedule`,
+      {
+        where: placeOf(time.array, sample),
+      },
+    );
+  };
+  return {
+    ...clean,
+    type,
+    arrays: [...clean.arrays, ...noise.arrays, time.array],
+    read(sample, out, at) {
+      clean.read(sample, out, at);
+      noise.read(sample, drawn, 0);
+      const share = shareAt(sample);
+      const [signal, deviation] = [Math.sqrt(share), Math.sqrt(1 - share)];
+      for (let i = 0; i < size; i++) out[at + i] = signal * out[at + i]! + deviation * drawn[i]!;
+    },
   };
 }
 
@@ -98,12 +166,6 @@ function converter(
       for (const end = i + run; i < end; i++) out[at + i] = (row[i]! * scale - offset) / divisor;
     }
   };
-}
-
-function factorOf(scale: number | string): number {
-  if (typeof scale === 'number') return scale;
-  const [numerator, denominator] = scale.split('/').map(Number);
-  return numerator! / denominator!;
 }
 
 interface Axes {

@@ -5,20 +5,9 @@
 import { WhittleError } from '../errors';
 import type { ElementType } from '../onnx/schema';
 import { elementBits } from '../onnx/schema';
-import type { ByteSource } from '../onnx/source';
-import { elementCount, tensorNumbers, type Numbers } from '../onnx/tensor';
-
-/** An array with one row per sample. */
-export interface StoredArray {
-  readonly name: string;
-  /** The file it comes from, for messages. */
-  readonly file: string;
-  readonly elementType: ElementType;
-  /** Samples first. */
-  readonly dims: readonly number[];
-  /** The elements of one sample. */
-  row(sample: number): Numbers;
-}
+import { FileSource, type ByteSource } from '../onnx/source';
+import { elementCount, tensorNumbers } from '../onnx/tensor';
+import { arrayFile, type ArrayFile, type StoredArray } from './arrays';
 
 const TYPES: ReadonlyMap<string, ElementType> = new Map([
   ['b1', 'bool'],
@@ -73,6 +62,20 @@ export function openNpy(source: ByteSource, name: string, file: string): StoredA
       return tensorNumbers({ name, elementType, dims: rowDims, data: { kind: 'memory', bytes } });
     },
   };
+}
+
+/** .npy files by the names of their arrays. @param at makes a path of a description one of this machine */
+export function openNpyFiles(
+  files: Readonly<Record<string, string>>,
+  at: (file: string) => string,
+): ArrayFile {
+  const names = Object.keys(files);
+  const shown = Object.values(files).map(at).join(', ');
+  return arrayFile(shown, names, (name) => {
+    if (!Object.hasOwn(files, name)) return undefined;
+    const file = at(files[name]!);
+    return openNpy(new FileSource(file), name, file);
+  });
 }
 
 interface Header {

@@ -1,36 +1,24 @@
-/** The kinds of sources that a description may name. A new kind is one more entry here. */
+/** Opens what a description names as its source. A new kind is one more schema in `kinds.ts` and one more case here. */
 import path from 'node:path';
-import { z } from 'zod';
-import type { StoredArray } from './npy';
+import type { ArrayFile } from './arrays';
+import { openImages } from './images/folder';
+import type { SourceDescription } from './kinds';
+import { openNpyFiles } from './npy';
 import { openNpz } from './npz';
+import { openJsonl } from './text/jsonl';
+import { openText } from './text/windows';
 
-/** Something that holds arrays by name, each with one row per sample. */
-export interface ArrayFile {
-  readonly file: string;
-  /** @throws WhittleError naming file and array when it is not there or cannot be used */
-  array(name: string): StoredArray;
+/** @param folder where its paths start from */
+export function openSource(source: SourceDescription, folder: string): ArrayFile {
+  const at = (file: string) => resolveBeside(folder, file);
+  if ('npz' in source) return openNpz(at(source.npz));
+  if ('npy' in source) return openNpyFiles(source.npy, at);
+  if ('images' in source) return openImages(source, at);
+  if ('text' in source) return openText(source, at);
+  return openJsonl(source, at);
 }
-
-export interface SourceKind {
-  /** What stands behind the kind in the description. */
-  readonly location: z.ZodType;
-  open(location: unknown, folder: string): ArrayFile;
-}
-
-export const SOURCES: Readonly<Record<string, SourceKind>> = {
-  npz: kind(z.string().min(1).describe('An .npz file, as numpy.savez writes it'), (file, folder) =>
-    openNpz(resolveBeside(folder, file)),
-  ),
-};
 
 /** A path of a description as a path of this machine; one written with `\` on Windows works everywhere. */
 export function resolveBeside(folder: string, file: string): string {
   return path.resolve(folder, path.sep === '/' ? file.replaceAll('\\', '/') : file);
-}
-
-function kind<Location>(
-  location: z.ZodType<Location>,
-  open: (location: Location, folder: string) => ArrayFile,
-): SourceKind {
-  return { location, open: (value, folder) => open(location.parse(value), folder) };
 }

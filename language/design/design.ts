@@ -8,6 +8,7 @@ import type { Dim, ValueInfo } from '../onnx/model';
 import type { Situation } from '../passes/pass';
 import type {
   Change,
+  DataSummary,
   Design,
   Family,
   ModelSummary,
@@ -18,7 +19,7 @@ import type {
   ValueSummary,
 } from '../protocol';
 import type { BoundModel } from '../recipe/opened';
-import type { Recipe, RecipeProblem, Step } from '../recipe/recipe';
+import { needsCalibration, type Recipe, type RecipeProblem, type Step } from '../recipe/recipe';
 import type { Preview } from '../recipe/run';
 import { costOn, sideOf, type ResolveTarget } from './costing';
 import { defaultOpen, graphView, type ViewRequest } from './view';
@@ -183,9 +184,30 @@ function recipeSummary(
   const latency = recipe.budget?.latency;
   return {
     name,
+    data: {
+      calibration: dataSummary(recipe.calibration),
+      evaluation: dataSummary(recipe.evaluation),
+    },
+    calibrated: calibratedStep(recipe)?.pass.title ?? null,
     targets: recipe.targets,
     steps: recipe.steps.map((step) => stepSummary(subject, step, target)),
     budget: latency ? { target: latency.target, maxMs: latency.max } : null,
+  };
+}
+
+/** The first step that runs and finds its ranges on calibration data. */
+export const calibratedStep = ({ steps }: Recipe): Step | undefined =>
+  steps.find((step) => step.enabled && !step.error && needsCalibration(step));
+
+function dataSummary(chosen: Recipe['calibration']): DataSummary | null {
+  if (!chosen) return null;
+  const { dataset, samples = null } = chosen;
+  const named = typeof dataset === 'string';
+  return {
+    file: named ? dataset : null,
+    generated:
+      !named && typeof dataset.source === 'object' && 'generated' in (dataset.source ?? {}),
+    samples,
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * The model as passes see it: nodes and values with producers and consumers in O(1), and the few edits that passes may
- * make. Nodes are immutable; an edit puts a new one in place of the old. `fork` copies the index, not the nodes, so a
- * preview of a large model is cheap. Invariant: the index always agrees with the nodes.
+ * make. Nodes are immutable; an edit puts a new one in place of the old. `fork` shares everything until either side is
+ * edited, so a preview of a large model is cheap. Invariant: the index always agrees with the nodes.
  */
 import { WhittleError } from '../errors';
 import type {
@@ -50,6 +50,8 @@ export class Graph {
   readonly #model: Model;
   #nodes: Map<string, Node>;
   #producers: Map<string, string>;
+  /** Of values that several nodes make, against the rules: the others, which take over when the producer goes. */
+  #rivals: Map<string, readonly string[]>;
   #consumers: Map<string, readonly string[]>;
   #initializers: Map<string, Tensor>;
   #valueInfos: Map<string, ValueInfo>;
@@ -58,26 +60,32 @@ export class Graph {
   #opsets: ReadonlyMap<string, number>;
   #order: readonly Node[] | undefined;
   #edited = false;
+  /** The maps are those of a fork too, and have to be copied before they change. */
+  #shared = false;
 
   private constructor(from: Model | Graph) {
     if (from instanceof Graph) {
       this.#model = from.#model;
-      this.#nodes = new Map(from.#nodes);
-      this.#producers = new Map(from.#producers);
-      this.#consumers = new Map(from.#consumers);
-      this.#initializers = new Map(from.#initializers);
-      this.#valueInfos = new Map(from.#valueInfos);
+      this.#nodes = from.#nodes;
+      this.#producers = from.#producers;
+      this.#rivals = from.#rivals;
+      this.#consumers = from.#consumers;
+      this.#initializers = from.#initializers;
+      this.#valueInfos = from.#valueInfos;
       this.#inputs = from.#inputs;
       this.#outputs = from.#outputs;
       this.#opsets = from.#opsets;
       this.#order = from.#order;
       this.#edited = from.#edited;
+      this.#shared = true;
+      from.#shared = true;
       return;
     }
     const { graph } = from;
     this.#model = from;
     this.#nodes = new Map();
     this.#producers = new Map();
+    this.#rivals = new Map();
     this.#initializers = new Map(graph.initializers.map((t) => [t.name, t]));
     this.#valueInfos = new Map(graph.valueInfos.map((v) => [v.name, v]));
     this.#inputs = graph.inputs.filter((input) => !this.#initializers.has(input.name));
@@ -251,6 +259,7 @@ export class Graph {
     const onlyAssigned = Object.keys(change).every((key) => key === 'assigned');
     const node: Node = onlyAssigned ? { ...old, ...change } : { ...kept, ...change };
     if (onlyAssigned) {
+      this.#own();
       this.#nodes.set(id, node);
       this.#order = undefined;
       return node;
@@ -302,7 +311,8 @@ export class Graph {
   setConstant(value: string, tensor: Tensor): void {
     const producer = this.producer(value);
     if (producer?.op !== 'Constant') {
-      this.setInitializer({ ...tensor, name: value });
+      const { span: _, ...renamed } = { ...tensor, name: value };
+      this.setInitializer(tensor.name === value ? tensor : renamed);
       return;
     }
     const attribute = { name: 'value', value: { kind: 'tensor', value: tensor } } as const;
@@ -313,7 +323,10 @@ export class Graph {
   removeUnused(names: Iterable<string>): void {
     for (const name of names) {
       if (this.#consumers.get(name)?.length || this.isOutput(name)) continue;
-      if (this.#initializers.delete(name)) this.#touch();
+      if (this.#initializers.has(name)) {
+        this.#touch();
+        this.#initializers.delete(name);
+      }
       const producer = this.producer(name);
       if (producer?.op === 'Constant') this.remove(producer.id);
     }
@@ -326,6 +339,7 @@ export class Graph {
 
   /** Forgets what the file said about values that edits may have changed. */
   dropValueInfos(keep: (info: ValueInfo) => boolean): void {
+    this.#own();
     for (const info of [...this.#valueInfos.values()])
       if (!keep(info)) this.#valueInfos.delete(info.name);
   }
@@ -380,8 +394,19 @@ export class Graph {
     return node;
   }
   #touch(): void {
+    this.#own();
     this.#edited = true;
     this.#order = undefined;
+  }
+  #own(): void {
+    if (!this.#shared) return;
+    this.#nodes = new Map(this.#nodes);
+    this.#producers = new Map(this.#producers);
+    this.#rivals = new Map(this.#rivals);
+    this.#consumers = new Map(this.#consumers);
+    this.#initializers = new Map(this.#initializers);
+    this.#valueInfos = new Map(this.#valueInfos);
+    this.#shared = false;
   }
   #add(node: Node): void {
     this.#nodes.set(node.id, node);
@@ -398,12 +423,31 @@ export class Graph {
   }
   /** A value with two producers is an error of the model; the first one counts. */
   #linkOutputs(node: Node): void {
-    for (const output of node.outputs)
-      if (output && !this.#producers.has(output)) this.#producers.set(output, node.id);
+    for (const output of node.outputs) {
+      if (!output) continue;
+      const producer = this.#producers.get(output);
+      if (producer === undefined) this.#producers.set(output, node.id);
+      else if (producer !== node.id)
+        this.#setRivals(output, [...(this.#rivals.get(output) ?? NONE), node.id]);
+    }
+  }
+  #unlinkOutputs(node: Node): void {
+    for (const output of node.outputs) {
+      const rivals = (this.#rivals.get(output) ?? NONE).filter((id) => id !== node.id);
+      if (this.#producers.get(output) === node.id) {
+        const [next, ...rest] = rivals;
+        if (next === undefined) this.#producers.delete(output);
+        else this.#producers.set(output, next);
+        this.#setRivals(output, rest);
+      } else this.#setRivals(output, rivals);
+    }
+  }
+  #setRivals(value: string, rivals: readonly string[]): void {
+    if (rivals.length > 0) this.#rivals.set(value, [...new Set(rivals)]);
+    else this.#rivals.delete(value);
   }
   #unlink(node: Node): void {
-    for (const output of node.outputs)
-      if (this.#producers.get(output) === node.id) this.#producers.delete(output);
+    this.#unlinkOutputs(node);
     for (const value of reads(node)) {
       const readers = (this.#consumers.get(value) ?? NONE).filter((id) => id !== node.id);
       if (readers.length) this.#consumers.set(value, readers);
@@ -423,7 +467,8 @@ function reads(node: Node): Set<string> {
 /** The tensor that a Constant node holds, whichever of its attributes gives it. */
 export function constantTensor(node: NodeRecord): Tensor | undefined {
   for (const { name, value } of node.attributes.values()) {
-    if (name === 'value' && value.kind === 'tensor') return value.value;
+    if ((name === 'value' || name === 'sparse_value') && value.kind === 'tensor')
+      return value.value;
     const made = numberConstant(name, value);
     if (made) return made;
   }

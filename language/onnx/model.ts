@@ -30,6 +30,13 @@ export type TensorData =
   /** float_data, int32_data, …: the fields as they stand in the file, decoded when asked for. */
   | { readonly kind: 'typed'; readonly field: number; readonly message: Span }
   | { readonly kind: 'external'; readonly location: ExternalLocation }
+  /** Of a SparseTensorProto: the elements that are not zero, and where they are (linear, or a row for each). */
+  | {
+      readonly kind: 'sparse';
+      readonly message: Span;
+      readonly values: Tensor;
+      readonly indices: Tensor;
+    }
   | { readonly kind: 'memory'; readonly bytes: Uint8Array }
   /** Bytes that are computed when the model is written; a preview never asks for them. */
   | { readonly kind: 'computed'; readonly compute: () => Uint8Array };
@@ -74,7 +81,7 @@ export type AttributeValue =
   | { readonly kind: 'graphs'; readonly value: readonly GraphRecord[] }
   /** In a function body: the attribute of the calling node that stands here. */
   | { readonly kind: 'reference'; readonly value: string }
-  /** Sparse tensors, types and whatever came later: carried as it is. */
+  /** Types and whatever came later: carried as it is. */
   | { readonly kind: 'opaque' };
 
 export interface Attribute {
@@ -109,7 +116,7 @@ export interface GraphRecord {
   readonly outputs: readonly ValueInfo[];
   readonly valueInfos: readonly ValueInfo[];
   readonly span?: Span;
-  /** Every other field: doc string, quantisation annotations, sparse initializers, metadata, unknown ones. */
+  /** Every other field: doc string, quantisation annotations, metadata, unknown ones. */
   readonly carried: readonly Span[];
 }
 
@@ -118,10 +125,13 @@ export interface FunctionRecord {
   readonly name: string;
   readonly domain: string;
   readonly overload: string;
+  /** What its nodes are of, which may be older than the operator sets of the model. */
+  readonly opsets: ReadonlyMap<string, number>;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly defaults: ReadonlyMap<string, Attribute>;
   readonly nodes: readonly NodeRecord[];
+  readonly valueInfos: readonly ValueInfo[];
 }
 
 /** A ModelProto. */

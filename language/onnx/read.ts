@@ -1,6 +1,7 @@
 /** Reads the structure of an ONNX file. Weights stay where they are, as spans or external locations. */
 import path from 'node:path';
 import { WhittleError } from '../errors';
+import { externalPath } from './external';
 import type {
   Attribute,
   AttributeValue,
@@ -44,7 +45,7 @@ function readModel(source: ByteSource, file: string | undefined): Model {
       ...(file && { where: file }),
       hint: other.hint,
     });
-  const context: Context = { folder: file ? path.dirname(file) : '.', depth: 0 };
+  const context = contextOf(file ? path.dirname(file) : '.');
   const opsets = new Map<string, number>();
   const functions: FunctionRecord[] = [];
   const carried: Span[] = [];
@@ -119,8 +120,12 @@ function mergeGraphs(graphs: readonly GraphRecord[]): GraphRecord {
 interface Context {
   /** The folder that external data is relative to. */
   readonly folder: string;
+  /** External locations that were found to lie in the folder. */
+  readonly inside: Set<string>;
   readonly depth: number;
 }
+
+const contextOf = (folder: string): Context => ({ folder, inside: new Set(), depth: 0 });
 
 function deeper(context: Context, reader: FieldReader): Context {
   if (context.depth < MAX_DEPTH) return { ...context, depth: context.depth + 1 };
@@ -164,6 +169,9 @@ function readGraph(reader: FieldReader, context: Context): GraphRecord {
       case 13:
         valueInfos.push(readValueInfo(reader.message('a value'), reader.span, context));
         break;
+      case 15:
+        initializers.push(readSparse(reader.message('a sparse initializer'), context));
+        break;
       case 2:
         name = reader.text();
         carried.push(reader.fieldSpan);
@@ -188,16 +196,16 @@ function readNode(reader: FieldReader, span: Span, context: Context): NodeRecord
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        inputs.push(reader.text());
+        inputs.push(reader.name());
         break;
       case 2:
-        outputs.push(reader.text());
+        outputs.push(reader.name());
         break;
       case 3:
-        name = reader.text();
+        name = reader.name();
         break;
       case 4:
-        op = reader.text();
+        op = reader.name();
         break;
       case 5: {
         const attribute = readAttribute(reader.message('an attribute'), reader.span, context);
@@ -205,10 +213,10 @@ function readNode(reader: FieldReader, span: Span, context: Context): NodeRecord
         break;
       }
       case 7:
-        domain = canonicalDomain(reader.text());
+        domain = canonicalDomain(reader.name());
         break;
       case 8:
-        overload = reader.text();
+        overload = reader.name();
         break;
       case 9:
         readEntry(reader.message('a metadata entry'), metadata);
@@ -258,7 +266,7 @@ function readAttribute(reader: FieldReader, span: Span, context: Context): Attri
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        name = reader.text();
+        name = reader.name();
         break;
       case 2:
         single = { kind: 'float', value: reader.float() };
@@ -296,6 +304,11 @@ function readAttribute(reader: FieldReader, span: Span, context: Context): Attri
       case 11:
         graphs.push(readGraph(reader.message('a subgraph'), deeper(context, reader)));
         break;
+      case 22: {
+        const value = readSparse(reader.message('a sparse tensor'), context);
+        single = { kind: 'tensor', value };
+        break;
+      }
       case 20:
         declared = reader.value;
         break;
@@ -323,6 +336,11 @@ function readAttribute(reader: FieldReader, span: Span, context: Context): Attri
   }
 }
 
+/** A tensor wherever it stands in a model whose files lie in `folder`. */
+export function readTensorAt(span: Span, folder: string): Tensor {
+  return readTensor(FieldReader.of(span, 'a tensor'), span, contextOf(folder));
+}
+
 /** Fields of TensorProto that hold elements when raw_data does not. */
 const TYPED_FIELDS = new Set([4, 5, 6, 7, 10, 11]);
 
@@ -337,19 +355,15 @@ function readTensor(reader: FieldReader, span: Span, context: Context): Tensor {
   while (reader.next()) {
     if (reader.field === 1) for (const dim of reader.varints()) dims.push(dim);
     else if (reader.field === 2 && reader.wire === Wire.varint) code = reader.value;
-    else if (reader.field === 8) name = reader.text();
+    else if (reader.field === 8) name = reader.name();
     else if (reader.field === 9 && reader.wire === Wire.bytes) raw = reader.span;
     else if (reader.field === 13) readEntry(reader.message('an external data entry'), external);
     else if (reader.field === 14 && reader.wire === Wire.varint) isExternal = reader.value === 1;
     else if (TYPED_FIELDS.has(reader.field)) typedField = reader.field;
   }
-  for (const dim of dims)
-    if (!Number.isSafeInteger(dim) || dim < 0)
-      throw new WhittleError(`not a valid ONNX model: tensor ${name} has the dimension ${dim}`, {
-        where: `byte ${span.start}`,
-      });
+  checkDims(dims, name, span);
   const data: TensorData = isExternal
-    ? { kind: 'external', location: externalLocation(external, name, context.folder) }
+    ? { kind: 'external', location: externalLocation(external, name, context) }
     : raw
       ? { kind: 'raw', span: raw }
       : typedField
@@ -358,10 +372,41 @@ function readTensor(reader: FieldReader, span: Span, context: Context): Tensor {
   return { name, elementType: elementTypeOf(code), dims, data, span };
 }
 
+function checkDims(dims: readonly number[], name: string, { start }: Span): void {
+  for (const dim of dims)
+    if (!Number.isSafeInteger(dim) || dim < 0)
+      throw new WhittleError(`not a valid ONNX model: tensor ${name} has the dimension ${dim}`, {
+        where: `byte ${start}`,
+      });
+}
+
+/** A SparseTensorProto; its values bear the name of the whole. */
+function readSparse(reader: FieldReader, context: Context): Tensor {
+  const message = { source: reader.source, start: reader.start, end: reader.limit };
+  const dims: number[] = [];
+  let values: Tensor | undefined;
+  let indices: Tensor | undefined;
+  while (reader.next()) {
+    if (reader.field === 1)
+      values = readTensor(reader.message('sparse values'), reader.span, context);
+    else if (reader.field === 2)
+      indices = readTensor(reader.message('sparse indices'), reader.span, context);
+    else if (reader.field === 3) for (const dim of reader.varints()) dims.push(dim);
+  }
+  const place = `byte ${message.start}`;
+  if (!values || !indices)
+    throw new WhittleError('not a valid ONNX model: a sparse tensor without values or indices', {
+      where: place,
+    });
+  const { name, elementType } = values;
+  checkDims(dims, name, message);
+  return { name, elementType, dims, data: { kind: 'sparse', message, values, indices } };
+}
+
 function externalLocation(
   entries: ReadonlyMap<string, string>,
   tensor: string,
-  folder: string,
+  { folder, inside }: Context,
 ): ExternalLocation {
   const number = (key: string) => {
     const text = entries.get(key);
@@ -372,9 +417,14 @@ function externalLocation(
       `not a valid ONNX model: tensor ${tensor} has the external ${key} ${text}, which is not a size`,
     );
   };
+  const location = entries.get('location') ?? '';
+  if (!inside.has(location)) {
+    externalPath(folder, location, tensor);
+    inside.add(location);
+  }
   return {
     folder,
-    location: entries.get('location') ?? '',
+    location,
     offset: number('offset') ?? 0,
     length: number('length'),
   };
@@ -384,7 +434,7 @@ function readValueInfo(reader: FieldReader, span: Span, context: Context): Value
   let name = '';
   let type: ValueType = { kind: 'unknown' };
   while (reader.next()) {
-    if (reader.field === 1) name = reader.text();
+    if (reader.field === 1) name = reader.name();
     else if (reader.field === 2) type = readType(reader.message('a type'), context);
   }
   return { name, type, span };
@@ -458,6 +508,8 @@ function readFunction(reader: FieldReader, context: Context): FunctionRecord {
   const inputs: string[] = [];
   const outputs: string[] = [];
   const nodes: NodeRecord[] = [];
+  const valueInfos: ValueInfo[] = [];
+  const opsets = new Map<string, number>();
   const defaults = new Map<string, Attribute>();
   let name = '';
   let domain = '';
@@ -465,19 +517,25 @@ function readFunction(reader: FieldReader, context: Context): FunctionRecord {
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        name = reader.text();
+        name = reader.name();
         break;
       case 4:
-        inputs.push(reader.text());
+        inputs.push(reader.name());
         break;
       case 5:
-        outputs.push(reader.text());
+        outputs.push(reader.name());
         break;
       case 7:
         nodes.push(readNode(reader.message('a node'), reader.span, deeper(context, reader)));
         break;
+      case 9:
+        readOpset(reader.message('an opset import'), opsets);
+        break;
       case 10:
-        domain = canonicalDomain(reader.text());
+        domain = canonicalDomain(reader.name());
+        break;
+      case 12:
+        valueInfos.push(readValueInfo(reader.message('a value'), reader.span, context));
         break;
       case 11: {
         const attribute = readAttribute(reader.message('an attribute'), reader.span, context);
@@ -485,9 +543,9 @@ function readFunction(reader: FieldReader, context: Context): FunctionRecord {
         break;
       }
       case 13:
-        overload = reader.text();
+        overload = reader.name();
         break;
     }
   }
-  return { name, domain, overload, inputs, outputs, defaults, nodes };
+  return { name, domain, overload, opsets, inputs, outputs, defaults, nodes, valueInfos };
 }

@@ -6,6 +6,8 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { WhittleError } from '../errors';
 
 const WINDOW_BYTES = 64 * 1024;
+/** The system reads no more than 2 GiB at once. */
+const MOST_AT_ONCE = 2 ** 30;
 
 export interface ByteSource {
   readonly size: number;
@@ -38,7 +40,7 @@ export class MemorySource implements ByteSource {
  */
 export class FileSource implements ByteSource {
   readonly size: number;
-  readonly #modifiedMs: number;
+  readonly modifiedMs: number;
   #descriptor: number | undefined;
   #window: Uint8Array = new Uint8Array(0);
   #windowStart = 0;
@@ -52,7 +54,7 @@ export class FileSource implements ByteSource {
     }
     if (!stat.isFile()) throw new WhittleError(`cannot read ${path}: not a file`);
     this.size = stat.size;
-    this.#modifiedMs = stat.mtimeMs;
+    this.modifiedMs = stat.mtimeMs;
   }
 
   read(start: number, end: number): Uint8Array {
@@ -79,7 +81,13 @@ export class FileSource implements ByteSource {
     const descriptor = (this.#descriptor ??= this.#open());
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length;) {
-      const count = readSync(descriptor, bytes, done, length - done, start + done);
+      const count = readSync(
+        descriptor,
+        bytes,
+        done,
+        Math.min(MOST_AT_ONCE, length - done),
+        start + done,
+      );
       if (count === 0) throw this.#changed();
       done += count;
     }
@@ -94,7 +102,7 @@ export class FileSource implements ByteSource {
       throw new WhittleError(`cannot open ${this.path}`, { cause });
     }
     const stat = fstatSync(descriptor);
-    if (stat.size === this.size && stat.mtimeMs === this.#modifiedMs) return descriptor;
+    if (stat.size === this.size && stat.mtimeMs === this.modifiedMs) return descriptor;
     closeSync(descriptor);
     throw this.#changed();
   }

@@ -3,7 +3,7 @@ import { WhittleError } from '../errors';
 import { resolveExternal } from './external';
 import type { Density, Tensor, TensorData } from './model';
 import { elementBits, packedBytes, type ElementType } from './schema';
-import { spanBytes, type Span } from './source';
+import { FileSource, spanBytes, type Span } from './source';
 import { FieldReader } from './wire';
 
 export type Numbers =
@@ -80,11 +80,40 @@ function dataBytes(data: TensorData, tensor: Tensor): Uint8Array {
     case 'external': {
       const { length } = data.location;
       const location = { ...data.location, length: length ?? tensorByteLength(tensor) };
-      return spanBytes(resolveExternal(location, tensor.name));
+      const span = resolveExternal(location, tensor.name);
+      const bytes = spanBytes(span);
+      // Models keep hundreds of tensors in as many files.
+      if (span.source instanceof FileSource) span.source.release();
+      return bytes;
     }
     case 'typed':
       return typedBytes(data.field, data.message, tensor);
+    case 'sparse':
+      return sparseBytes(data.values, data.indices, tensor);
   }
+}
+
+/** Larger tensors are never made dense; nobody computes with them. */
+const MOST_DENSE_BYTES = 2 ** 31;
+
+function sparseBytes(values: Tensor, indices: Tensor, { name, dims, elementType }: Tensor) {
+  const width = elementBits(elementType) / 8;
+  const length = tensorByteLength({ dims, elementType });
+  if (!Number.isInteger(width) || width === 0 || length > MOST_DENSE_BYTES)
+    throw new WhittleError(`the sparse tensor ${name} cannot be read as a dense one`);
+  const places = tensorNumbers(indices);
+  const elements = tensorBytes(values);
+  const rank = indices.dims.length === 2 ? dims.length : 1;
+  const out = new Uint8Array(length);
+  for (let i = 0; i * width < elements.byteLength; i++) {
+    let place = 0;
+    for (let axis = 0; axis < rank; axis++)
+      place = place * (rank === 1 ? 1 : dims[axis]!) + places[i * rank + axis]!;
+    if (!(place >= 0 && (place + 1) * width <= length))
+      throw new WhittleError(`the sparse tensor ${name} has an element outside its shape`);
+    out.set(elements.subarray(i * width, (i + 1) * width), place * width);
+  }
+  return out;
 }
 
 /** int32_data holds everything of 32 bits or less that is not float; each element takes one varint. */
@@ -125,8 +154,8 @@ function setInteger(view: DataView, at: number, width: number, value: bigint): v
 
 /**
  * The elements as numbers. 16-bit floats are widened to float32, int64 and uint64 to float64 (exact up to ±2^53), and
- * sub-byte integers to bytes.
- * @throws WhittleError for strings, complex and sub-byte float types.
+ * sub-byte integers to bytes; floats of 8 and 4 bits are widened to float32.
+ * @throws WhittleError for strings and complex numbers.
  */
 export function tensorNumbers(tensor: Tensor): Numbers {
   const bytes = tensorBytes(tensor);
@@ -175,6 +204,14 @@ export function tensorNumbers(tensor: Tensor): Numbers {
       return Int8Array.from(subBytes(bytes, 2, count), (code) => (code << 30) >> 30);
     case 'uint2':
       return subBytes(bytes, 2, count);
+    case 'float4e2m1':
+      return Float32Array.from(subBytes(bytes, 4, count), (code) => SMALL_FLOATS.float4e2m1(code));
+    case 'float8e4m3fn':
+    case 'float8e4m3fnuz':
+    case 'float8e5m2':
+    case 'float8e5m2fnuz':
+    case 'float8e8m0':
+      return Float32Array.from(bytes, SMALL_FLOATS[tensor.elementType]);
     default:
       throw new WhittleError(
         `tensor ${tensor.name} of ${tensor.elementType} cannot be read as numbers`,
@@ -191,6 +228,62 @@ function subBytes(bytes: Uint8Array, bits: 2 | 4, count: number): Uint8Array {
     out[i] = (bytes[Math.floor(i / perByte)]! >> (bits * (i % perByte))) & mask;
   return out;
 }
+
+interface SmallFloat {
+  readonly exponentBits: number;
+  readonly fractionBits: number;
+  readonly bias: number;
+  /** Codes without sign that stand for infinity, and from which on they are not numbers. */
+  readonly infinity?: number;
+  readonly nan: number;
+  /** Without infinities and negative zero; the code of the latter is not a number. */
+  readonly unsignedZero?: boolean;
+}
+
+/** The float8 and float4 types of the ONNX standard ("Float stored in 8 bits", "… 4 bits"). */
+const smallFloat =
+  ({ exponentBits, fractionBits, bias, infinity, nan, unsignedZero }: SmallFloat) =>
+  (code: number): number => {
+    const signBit = 1 << (exponentBits + fractionBits);
+    const magnitude = code & (signBit - 1);
+    const sign = code & signBit ? -1 : 1;
+    if (unsignedZero) {
+      if (code === signBit) return NaN;
+    } else if (magnitude >= nan) return NaN;
+    if (magnitude === infinity) return sign * Infinity;
+    const exponent = magnitude >> fractionBits;
+    const fraction = (magnitude & ((1 << fractionBits) - 1)) / (1 << fractionBits);
+    if (exponent === 0) return sign * fraction * 2 ** (1 - bias);
+    return sign * (1 + fraction) * 2 ** (exponent - bias);
+  };
+
+const SMALL_FLOATS = {
+  float8e4m3fn: smallFloat({ exponentBits: 4, fractionBits: 3, bias: 7, nan: 0x7f }),
+  float8e4m3fnuz: smallFloat({
+    exponentBits: 4,
+    fractionBits: 3,
+    bias: 8,
+    nan: 0x80,
+    unsignedZero: true,
+  }),
+  float8e5m2: smallFloat({
+    exponentBits: 5,
+    fractionBits: 2,
+    bias: 15,
+    infinity: 0x7c,
+    nan: 0x7d,
+  }),
+  float8e5m2fnuz: smallFloat({
+    exponentBits: 5,
+    fractionBits: 2,
+    bias: 16,
+    nan: 0x80,
+    unsignedZero: true,
+  }),
+  /** A power of two, for scales. */
+  float8e8m0: (code: number) => (code === 255 ? NaN : 2 ** (code - 127)),
+  float4e2m1: smallFloat({ exponentBits: 2, fractionBits: 1, bias: 1, nan: Infinity }),
+};
 
 export function fromFloat16(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;

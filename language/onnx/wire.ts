@@ -5,7 +5,8 @@ import type { ByteSource, Span } from './source';
 export const Wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 const HEADER_BYTES = 20; // a key and a value or length, both varints of at most ten bytes
-const decoder = new TextDecoder('utf-8');
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Walks the fields of one message. After `next()` the current field is `field` with wire type `wire`; its value is
@@ -29,10 +30,11 @@ export class FieldReader {
   constructor(
     readonly source: ByteSource,
     position: number,
-    private readonly limit: number,
+    readonly limit: number,
     private readonly what: string,
   ) {
     this.#position = position;
+    this.start = position;
   }
 
   static of(span: Span, what: string): FieldReader {
@@ -97,6 +99,15 @@ export class FieldReader {
   }
   text(): string {
     return decoder.decode(this.bytes());
+  }
+  /** Text that identifies something, which has to be the same wherever it stands. */
+  name(): string {
+    try {
+      return strictDecoder.decode(this.bytes());
+    } catch (error) {
+      if (error instanceof WhittleError) throw error;
+      throw this.#malformed('a name that is not valid UTF-8');
+    }
   }
   float(): number {
     return view(this.bytes()).getFloat32(0, true);

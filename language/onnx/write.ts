@@ -4,8 +4,8 @@
  */
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { throwIfCancelled } from '../errors';
-import { resolveExternal } from './external';
+import { throwIfCancelled, WhittleError } from '../errors';
+import { existsExternal, resolveExternal } from './external';
 import type {
   Attribute,
   GraphRecord,
@@ -15,10 +15,11 @@ import type {
   ValueInfo,
   ValueType,
 } from './model';
+import { readTensorAt } from './read';
 import { elementCode, MAIN_DOMAIN } from './schema';
 import { FileSource, type Span } from './source';
 import { tensorByteLength, tensorBytes } from './tensor';
-import { FieldReader, MessageBuilder, pieceLength, type Piece } from './wire';
+import { FieldReader, MessageBuilder, pieceLength, Wire, type Piece } from './wire';
 
 /** Protobuf's own limit; a larger model keeps its weights in a file beside it. */
 const MAX_INLINE_BYTES = 2 ** 31 - 1;
@@ -46,44 +47,155 @@ export function writeModel(
   file: string,
   signal?: AbortSignal,
 ): Written {
-  const inline = encodeModel(model, graph, opsets, (tensor) => encodeTensor(tensor));
-  const hasExternal = graph.initializers.some((t) => t.data.kind === 'external');
-  if (!hasExternal && inline.byteLength <= MAX_INLINE_BYTES) {
-    writePieces(file, inline.pieces, signal);
+  const inline = new Inline();
+  const plain = encodeModel(model, graph, opsets, inline);
+  if (!inline.sawExternal && plain.byteLength <= MAX_INLINE_BYTES) {
+    writePieces(file, plain.pieces, signal);
     return { model: file, external: undefined };
   }
-  const external = `${file}.data`;
-  const moved: Piece[] = [];
-  let offset = 0;
-  const encoded = encodeModel(model, graph, opsets, (tensor) => {
-    const payload = movable(tensor);
-    if (!payload) return encodeTensor(tensor);
-    const padding = (EXTERNAL_ALIGNMENT - (offset % EXTERNAL_ALIGNMENT)) % EXTERNAL_ALIGNMENT;
-    if (padding) moved.push({ kind: 'bytes', bytes: new Uint8Array(padding) });
-    moved.push(payload);
-    const start = offset + padding;
-    offset = start + pieceLength(payload);
-    return encodeExternal(tensor, path.basename(external), start, pieceLength(payload));
-  });
+  const { encoded, pieces } = encodeApart(model, graph, opsets, `${file}.data`);
   writePieces(file, encoded.pieces, signal);
-  if (moved.length === 0) return { model: file, external: undefined };
-  writePieces(external, moved, signal);
+  if (pieces.length === 0) return { model: file, external: undefined };
+  const external = `${file}.data`;
+  writePieces(external, pieces, signal);
   return { model: file, external };
 }
 
-/** The payload of a tensor that may leave the model; undefined where it has to stay, or its own file is not there. */
-function movable(tensor: Tensor): Piece | undefined {
+/** The model with weights in a file of their own: those that were so before, and all of them where that is not enough. */
+function encodeApart(
+  model: Model,
+  graph: GraphRecord,
+  opsets: ReadonlyMap<string, number>,
+  external: string,
+): { encoded: MessageBuilder; pieces: readonly Piece[] } {
+  for (const which of ['needed', 'all'] as const) {
+    const mover = new Mover(path.basename(external), path.dirname(model.path ?? '.'), which);
+    const encoded = encodeModel(model, graph, opsets, mover);
+    if (encoded.byteLength <= MAX_INLINE_BYTES) return { encoded, pieces: mover.pieces };
+  }
+  throw new WhittleError('the model is larger than 2 GB even with its weights in another file', {
+    hint: 'Weights that lie in Constant nodes stay in the model; store them as initializers',
+  });
+}
+
+/** How tensors are put down, those in stretches that are copied included. */
+interface Encoder {
+  tensor(tensor: Tensor): MessageBuilder | Span;
+  /** A message of the source, unchanged but for where its tensors are. */
+  copy(kind: MessageKind, message: Span): MessageBuilder | Span;
+}
+
+/** Leaves every tensor where it is, and notes whether one is in another file. */
+class Inline implements Encoder {
+  sawExternal = false;
+
+  tensor(tensor: Tensor): MessageBuilder | Span {
+    this.sawExternal ||= tensor.data.kind === 'external';
+    return encodeTensor(tensor);
+  }
+  copy(kind: MessageKind, message: Span): Span {
+    this.sawExternal ||= holdsExternal(kind, message);
+    return message;
+  }
+}
+
+function holdsExternal(kind: MessageKind, message: Span, depth = 0): boolean {
+  if (depth > DEEPEST) return false;
+  const reader = FieldReader.of(message, `a ${kind}`);
+  while (reader.next()) {
+    if (kind === 'tensor' && reader.field === 14 && reader.wire === Wire.varint)
+      return reader.value === 1;
+    const inner = reader.wire === Wire.bytes ? TENSORS_IN[kind][reader.field] : undefined;
+    if (inner && holdsExternal(inner, reader.span, depth + 1)) return true;
+  }
+  return false;
+}
+
+/** Puts weights into the external file, one after the other, each stretch of a source once. */
+class Mover implements Encoder {
+  readonly pieces: Piece[] = [];
+  readonly #placed = new Map<string, number>();
+  #offset = 0;
+
+  constructor(
+    private readonly location: string,
+    private readonly folder: string,
+    private readonly which: 'needed' | 'all',
+  ) {}
+
+  tensor(tensor: Tensor): MessageBuilder | Span {
+    const payload = movable(tensor, this.which);
+    if (!payload) return encodeTensor(tensor);
+    return encodeExternal(tensor, this.location, this.#place(payload), pieceLength(payload));
+  }
+
+  copy(kind: MessageKind, message: Span, depth = 0): MessageBuilder | Span {
+    if (depth > DEEPEST) return message;
+    if (kind === 'tensor') {
+      const tensor = readTensorAt(message, this.folder);
+      return tensor.data.kind === 'external' ? this.tensor(tensor) : message;
+    }
+    const out = new MessageBuilder();
+    let moved = false;
+    const reader = FieldReader.of(message, `a ${kind}`);
+    while (reader.next()) {
+      const inner = reader.wire === Wire.bytes ? TENSORS_IN[kind][reader.field] : undefined;
+      const copied = inner && this.copy(inner, reader.span, depth + 1);
+      if (copied instanceof MessageBuilder) {
+        moved = true;
+        out.message(reader.field, copied);
+      } else out.verbatim(reader.fieldSpan);
+    }
+    return moved ? out : message;
+  }
+
+  #place(payload: Piece): number {
+    const key = payload.kind === 'span' && placeOf(payload.span);
+    const known = key ? this.#placed.get(key) : undefined;
+    if (known !== undefined) return known;
+    const padding = (EXTERNAL_ALIGNMENT - (this.#offset % EXTERNAL_ALIGNMENT)) % EXTERNAL_ALIGNMENT;
+    if (padding) this.pieces.push({ kind: 'bytes', bytes: new Uint8Array(padding) });
+    this.pieces.push(payload);
+    const start = this.#offset + padding;
+    this.#offset = start + pieceLength(payload);
+    if (key) this.#placed.set(key, start);
+    return start;
+  }
+}
+
+const placeOf = ({ source, start, end }: Span): string | undefined =>
+  source instanceof FileSource ? `${start} ${end} ${source.path}` : undefined;
+
+type MessageKind =
+  'model' | 'graph' | 'node' | 'attribute' | 'sparse' | 'function' | 'training' | 'tensor';
+
+/** Where tensors are in the messages of onnx.proto: by field, what kind of message stands there. */
+const TENSORS_IN: Readonly<Record<MessageKind, Readonly<Record<number, MessageKind>>>> = {
+  model: { 7: 'graph', 20: 'training', 25: 'function' },
+  training: { 1: 'graph', 2: 'graph' },
+  function: { 7: 'node', 11: 'attribute' },
+  graph: { 1: 'node', 5: 'tensor', 15: 'sparse' },
+  node: { 5: 'attribute' },
+  attribute: { 5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse' },
+  sparse: { 1: 'tensor', 2: 'tensor' },
+  tensor: {},
+};
+/** Messages in each other, beyond which no exporter goes. */
+const DEEPEST = 250;
+
+/** The payload of a tensor that leaves the model; undefined where it stays, or its own file is not there. */
+function movable(tensor: Tensor, which: 'needed' | 'all'): Piece | undefined {
   if (tensor.data.kind === 'external') {
     const length = tensor.data.location.length ?? tensorByteLength(tensor);
-    try {
-      const span = resolveExternal({ ...tensor.data.location, length }, tensor.name);
-      return { kind: 'span', span };
-    } catch {
-      return undefined; // weights that are absent stay absent: the reference is copied as it is
-    }
+    const location = { ...tensor.data.location, length };
+    // Weights that are absent stay absent: the reference is copied as it is.
+    if (!existsExternal(location, tensor.name)) return undefined;
+    return { kind: 'span', span: resolveExternal(location, tensor.name) };
   }
   if (tensorByteLength(tensor) < MIN_EXTERNAL_BYTES || tensor.elementType === 'string')
     return undefined;
+  if (which === 'needed' && (tensor.data.kind === 'raw' || tensor.data.kind === 'typed'))
+    return undefined; // it was in the model before
   return payloadOf(tensor);
 }
 
@@ -102,66 +214,91 @@ function payloadOf(tensor: Tensor): Piece {
   }
 }
 
-type TensorEncoder = (tensor: Tensor) => MessageBuilder | Span;
-
 function encodeModel(
   model: Model,
   graph: GraphRecord,
   opsets: ReadonlyMap<string, number>,
-  tensor: TensorEncoder,
+  encoder: Encoder,
 ): MessageBuilder {
   const out = new MessageBuilder();
   const sameOpsets =
     opsets === model.opsets ||
     (opsets.size === model.opsets.size && [...opsets].every(([d, v]) => model.opsets.get(d) === v));
-  for (const span of model.carried) {
-    const reader = FieldReader.of(span, 'the model');
-    reader.next();
-    if (reader.field !== 8 || sameOpsets) out.verbatim(span);
-  }
+  for (const span of model.carried)
+    if (sameOpsets || fieldOf(span).field !== 8) carry(out, 'model', span, encoder);
   if (!sameOpsets)
     for (const [domain, version] of opsets) {
       const opset = new MessageBuilder();
       if (domain !== MAIN_DOMAIN) opset.text(1, domain);
       out.message(8, opset.int(2, version));
     }
-  return out.message(7, encodeGraph(graph, tensor));
+  return out.message(7, encodeGraph(graph, encoder));
 }
 
-function encodeGraph(graph: GraphRecord, tensor: TensorEncoder): MessageBuilder {
+/** The field that a stretch of a message is. */
+function fieldOf(span: Span): FieldReader {
+  const reader = FieldReader.of(span, 'a field');
+  reader.next();
+  return reader;
+}
+
+/** A field of the source, unchanged but for where tensors in it are. */
+function carry(out: MessageBuilder, kind: MessageKind, span: Span, encoder: Encoder): void {
+  const reader = fieldOf(span);
+  const inner = reader.wire === Wire.bytes ? TENSORS_IN[kind][reader.field] : undefined;
+  const copied = inner && encoder.copy(inner, reader.span);
+  if (copied instanceof MessageBuilder) out.message(reader.field, copied);
+  else out.verbatim(span);
+}
+
+function encodeGraph(graph: GraphRecord, encoder: Encoder): MessageBuilder {
   const out = new MessageBuilder();
-  for (const node of graph.nodes) put(out, 1, node.span ?? encodeNode(node));
+  for (const node of graph.nodes)
+    put(out, 1, node.span ? encoder.copy('node', node.span) : encodeNode(node, encoder));
   if (graph.name && graph.carried.length === 0) out.text(2, graph.name); // a graph made in memory
-  for (const span of graph.carried) out.verbatim(span);
-  for (const initializer of graph.initializers) put(out, 5, tensor(initializer));
+  for (const span of graph.carried) carry(out, 'graph', span, encoder);
+  for (const initializer of graph.initializers)
+    if (isSparse(initializer)) put(out, 15, encoder.copy('sparse', initializer.data.message));
+    else put(out, 5, encoder.tensor(initializer));
   for (const input of graph.inputs) put(out, 11, input.span ?? encodeValueInfo(input));
   for (const output of graph.outputs) put(out, 12, output.span ?? encodeValueInfo(output));
   for (const value of graph.valueInfos) put(out, 13, value.span ?? encodeValueInfo(value));
   return out;
 }
 
+type SparseTensor = Tensor & { readonly data: { readonly kind: 'sparse' } };
+
+/** Whether a tensor is still the SparseTensorProto that it was read from. */
+const isSparse = (tensor: Tensor): tensor is SparseTensor =>
+  tensor.data.kind === 'sparse' && tensor.data.values.name === tensor.name;
+
 function put(out: MessageBuilder, field: number, content: MessageBuilder | Span): void {
   if (content instanceof MessageBuilder) out.message(field, content);
   else out.payload(field, { kind: 'span', span: content });
 }
 
-function encodeNode(node: NodeRecord): MessageBuilder {
+function encodeNode(node: NodeRecord, encoder: Encoder): MessageBuilder {
   const out = new MessageBuilder();
   for (const input of node.inputs) out.text(1, input);
   for (const output of node.outputs) out.text(2, output);
   if (node.name) out.text(3, node.name);
   out.text(4, node.op);
   for (const attribute of node.attributes.values())
-    put(out, 5, attribute.span ?? encodeAttribute(attribute));
+    put(
+      out,
+      5,
+      attribute.span
+        ? encoder.copy('attribute', attribute.span)
+        : encodeAttribute(attribute, encoder),
+    );
   if (node.domain) out.text(7, node.domain);
   if (node.overload) out.text(8, node.overload);
   for (const span of node.carried) out.verbatim(span);
   return out;
 }
 
-function encodeAttribute({ name, value }: Attribute): MessageBuilder {
+function encodeAttribute({ name, value }: Attribute, encoder: Encoder): MessageBuilder {
   const out = new MessageBuilder().text(1, name);
-  const inner = (graph: GraphRecord) => encodeGraph(graph, encodeTensor);
   switch (value.kind) {
     case 'float':
       return out.float(2, value.value).int(20, 1);
@@ -170,10 +307,10 @@ function encodeAttribute({ name, value }: Attribute): MessageBuilder {
     case 'string':
       return out.text(4, value.value).int(20, 3);
     case 'tensor':
-      put(out, 5, encodeTensor(value.value));
+      put(out, 5, encoder.tensor(value.value));
       return out.int(20, 4);
     case 'graph':
-      put(out, 6, value.value.span ?? inner(value.value));
+      out.message(6, encodeGraph(value.value, encoder));
       return out.int(20, 5);
     case 'floats':
       for (const v of value.value) out.float(7, v);
@@ -185,10 +322,10 @@ function encodeAttribute({ name, value }: Attribute): MessageBuilder {
       for (const v of value.value) out.text(9, v);
       return out.int(20, 8);
     case 'tensors':
-      for (const v of value.value) put(out, 10, encodeTensor(v));
+      for (const v of value.value) put(out, 10, encoder.tensor(v));
       return out.int(20, 9);
     case 'graphs':
-      for (const v of value.value) put(out, 11, v.span ?? inner(v));
+      for (const v of value.value) out.message(11, encodeGraph(v, encoder));
       return out.int(20, 10);
     case 'reference':
       return out.text(21, value.value);
@@ -199,7 +336,11 @@ function encodeAttribute({ name, value }: Attribute): MessageBuilder {
 
 function encodeTensor(tensor: Tensor): MessageBuilder | Span {
   if (tensor.span) return tensor.span;
-  return tensorHeader(tensor).payload(9, payloadOf(tensor));
+  const out = tensorHeader(tensor);
+  if (tensor.data.kind !== 'typed') return out.payload(9, payloadOf(tensor));
+  const reader = FieldReader.of(tensor.data.message, `tensor ${tensor.name}`);
+  while (reader.next()) if (ELEMENT_FIELDS.has(reader.field)) out.verbatim(reader.fieldSpan);
+  return out;
 }
 
 function tensorHeader(tensor: Tensor): MessageBuilder {
@@ -277,7 +418,7 @@ function writePieces(
   signal: AbortSignal | undefined,
 ): void {
   const descriptor = openSync(file, 'w');
-  const sources = new Set<FileSource>();
+  let open: FileSource | undefined;
   try {
     const sink = new BufferedSink(descriptor);
     for (const piece of joined(pieces)) {
@@ -289,7 +430,11 @@ function writePieces(
           throw new Error(`${bytes.byteLength} bytes where ${piece.byteLength} were announced`);
         sink.write(bytes);
       } else {
-        if (piece.span.source instanceof FileSource) sources.add(piece.span.source);
+        const { source } = piece.span;
+        if (source instanceof FileSource && source !== open) {
+          open?.release(); // weights may come from hundreds of files
+          open = source;
+        }
         for (let at = piece.span.start; at < piece.span.end; at += COPY_BYTES) {
           throwIfCancelled(signal);
           sink.write(piece.span.source.read(at, Math.min(piece.span.end, at + COPY_BYTES)));
@@ -300,7 +445,7 @@ function writePieces(
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
-    for (const source of sources) source.release();
+    open?.release();
   }
 }
 

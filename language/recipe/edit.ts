@@ -12,7 +12,7 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import { assertNever, WhittleError } from '../errors';
-import type { RecipeEdit, TextChange } from '../protocol';
+import type { DataUse, RecipeEdit, TextChange } from '../protocol';
 
 /** What a recipe that is still empty is about. */
 export interface NewRecipe {
@@ -40,6 +40,8 @@ export function editRecipe(text: string, edit: RecipeEdit, fresh: NewRecipe): Te
       return [setKey(text, recipe, 'targets', edit.targets)];
     case 'bind':
       return [bindShape(text, recipe, edit.symbol, edit.size)];
+    case 'data':
+      return [setDataset(text, recipe, edit.use, edit.dataset)];
     default:
       return editSteps(text, document, edit);
   }
@@ -57,7 +59,7 @@ export function apply(text: string, changes: readonly TextChange[]): string {
     .reduce((now, { start, end, text: by }) => now.slice(0, start) + by + now.slice(end), text);
 }
 
-type StepEdit = Exclude<RecipeEdit, { kind: 'targets' | 'bind' }>;
+type StepEdit = Exclude<RecipeEdit, { kind: 'targets' | 'bind' | 'data' }>;
 
 function editSteps(text: string, document: Document, edit: StepEdit): TextChange[] {
   const recipe = document.contents as YAMLMap;
@@ -243,6 +245,14 @@ function bindShape(text: string, recipe: YAMLMap, symbol: string, size: number):
   return setKey(text, recipe, 'shapes', { ...bound, [symbol]: size });
 }
 
+/** Leaves what else is said of the data, such as how many samples. */
+function setDataset(text: string, recipe: YAMLMap, use: DataUse, dataset: unknown): TextChange {
+  const said = recipe.get(use, true);
+  if (isMap(said) && said.items.length && !said.flow) return setKey(text, said, 'dataset', dataset);
+  const others = isMap(said) ? (said.toJSON() as Record<string, unknown>) : {};
+  return setKey(text, recipe, use, { ...others, dataset });
+}
+
 // ---- flow style
 
 function printedAnew(text: string, document: Document, edit: RecipeEdit): TextChange[] {
@@ -250,6 +260,9 @@ function printedAnew(text: string, document: Document, edit: RecipeEdit): TextCh
   switch (edit.kind) {
     case 'targets':
       document.set('targets', edit.targets);
+      break;
+    case 'data':
+      document.setIn([edit.use, 'dataset'], edit.dataset);
       break;
     case 'bind':
       document.setIn(['shapes', edit.symbol], edit.size);

@@ -13,7 +13,6 @@ import type {
   Fidelity,
   LayerReport,
   ModelReport,
-  NumberKind,
   Report,
   StepReport,
 } from '../protocol';
@@ -21,7 +20,7 @@ import type { ApplyJob } from './apply';
 import { DEFAULT_TARGET, targetProfile } from './bundled';
 import type { Provenance } from './decisions';
 import { fileHash, textHash } from './files';
-import type { BoundModel } from './opened';
+import { atLeast, type BoundModel } from './opened';
 import type { Recipe } from './recipe';
 import type { Run } from './run';
 import type { Checks } from './verify';
@@ -45,14 +44,16 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
   const costOf = (situation: Situation) => {
     let found = known.get(situation);
     if (!found) {
-      const { graph, facts } = situation;
+      const { graph, facts } = atLeast(base, situation);
       found = profiles.map((profile) => estimate(graph, facts, profile, { resolve }));
       known.set(situation, found);
     }
     return found;
   };
-  const after = run.outcomes.at(-1)?.situation ?? base;
-  const [first, last] = [costOf(base), costOf(after)];
+  const result = run.outcomes.at(-1)?.situation ?? base;
+  const [first, last] = [costOf(base), costOf(result)];
+  const [before, after] = [atLeast(base, base), atLeast(base, result)];
+  const isLeast = base.free.length > 0;
   const budget = budgetReports(job.recipe, checks.fidelity, (id) => {
     const at = profiles.findIndex((profile) => profile.id === resolve(id).id);
     return (last[at] ?? estimate(after.graph, after.facts, resolve(id), { resolve })).total;
@@ -68,42 +69,40 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
     },
     output: { path: job.output, bytes: statSync(written).size, sha256: await fileHash(written) },
     environment: environment(checks.runtime),
-    steps: run.attempts.map(({ before, outcome, guard }, i): StepReport => {
+    steps: run.attempts.map(({ before: old, outcome, guard }, i): StepReport => {
       const { step, sites, skipped, situation } = outcome;
-      const [old, fresh] = [costOf(before), costOf(situation)];
+      const [was, is] = [costOf(old), costOf(situation)];
       return {
         pass: step.pass.id,
         title: step.pass.title,
         sites: sites.length,
         skipped,
         seconds: seconds[i] ?? 0,
-        latencyMs: byTarget(profiles, (t) => latencyChange(old[t]!, fresh[t]!)),
+        latencyMs: byTarget(profiles, (t) => latencyChange(was[t]!, is[t]!)),
         ...(guard && { guard }),
       };
     }),
-    before: modelReport(base, statSync(job.model).size, profiles, first),
-    after: modelReport(after, statSync(written).size, profiles, last),
+    kinds: KINDS,
+    before: modelReport(before, statSync(job.model).size, profiles, first, isLeast),
+    after: modelReport(after, statSync(written).size, profiles, last, isLeast),
     fidelity: checks.fidelity,
     measured: checks.measured,
-    kinds: KINDS,
     checks: checks.checks,
     ...(budget.length && { budget }),
-    layers: layerReports(base, after, profiles, first, last),
+    layers: layerReports(before, after, profiles, first, last),
   };
 }
 
-/** By where numbers stand in the report. */
-const KINDS: Readonly<Record<string, NumberKind>> = {
-  '*.bytes': 'exact',
-  '*.fileBytes': 'exact',
-  '*.macs': 'exact',
-  '*.parameters': 'exact',
-  '*.weightBytes': 'exact',
-  'steps.latencyMs': 'modelled',
-  'steps.seconds': 'measured',
-  '*.targets.latencyMs': 'modelled',
-  '*.targets.energyMj': 'modelled',
-  'layers.latencyMs': 'modelled',
+/** What each number of a model or a layer is. */
+const KINDS: NonNullable<Report['kinds']> = {
+  bytes: 'exact',
+  fileBytes: 'exact',
+  macs: 'exact',
+  parameters: 'exact',
+  weightBytes: 'exact',
+  latencyMs: 'modelled',
+  energyMj: 'modelled',
+  seconds: 'measured',
   fidelity: 'measured',
   measured: 'measured',
 };
@@ -152,22 +151,24 @@ function modelReport(
   fileBytes: number,
   profiles: readonly TargetProfile[],
   estimates: readonly TargetEstimate[],
+  isLeast: boolean,
 ): ModelReport {
-  const { macs, parameters, weightBytes } = counts(graph, facts);
+  const { macs, parameters, weightBytes, partial } = counts(graph, facts);
   return {
     fileBytes,
     macs,
     parameters,
     weightBytes,
+    partial: partial || isLeast,
     targets: profiles.map((profile, t) => {
-      const { latencyMs, energyMj, partial } = estimates[t]!.total;
+      const { total } = estimates[t]!;
       return {
         id: profile.id,
         title: profile.title,
         basis: describeBasis(profile),
-        latencyMs,
-        energyMj,
-        partial,
+        latencyMs: total.latencyMs,
+        energyMj: total.energyMj,
+        partial: total.partial || isLeast,
       };
     }),
   };

@@ -43,6 +43,7 @@ const model = z.object({
   macs: z.number().nullable(),
   parameters: z.number().int(),
   weightBytes: z.number(),
+  partial: z.exactOptional(z.boolean().meta({ description: 'At least so many MACs' })),
   targets: z
     .array(
       z.object({
@@ -128,7 +129,7 @@ export const reportSchema = z
     measured,
     layers: z.array(layer).readonly(),
     kinds: z.exactOptional(
-      z.record(z.string(), kind).meta({ description: 'By where numbers stand in the report' }),
+      z.record(z.string(), kind).meta({ description: 'By the name of the number' }),
     ),
     checks: z.exactOptional(checks),
     budget: z.exactOptional(z.array(budget).readonly()),

@@ -45,7 +45,7 @@ export function prepareStep(base: Base, now: Situation, step: Step): Prepared {
   const { sites, refused } = pass.sites(now);
   if (sites.length === 0 && !step.at) throw nothingToDo(step, refused);
   const { selected, skipped, empty } = step.at
-    ? selectSites(base.graph, now.graph, step, sites, refused)
+    ? selectSites(base, now.graph, step, sites, refused)
     : { selected: defaultSites(step, sites), skipped: refused, empty: false };
   if (selected.length === 0 && !empty) throw nothingToDo(step, skipped);
   const [first] = skipped;
@@ -103,7 +103,7 @@ interface Selection {
 }
 
 function selectSites(
-  original: Graph,
+  original: Base,
   now: Graph,
   step: Step,
   sites: readonly { node: string }[],
@@ -126,7 +126,7 @@ function selectSites(
     skipped.push(...refusals);
     named += nodes.size;
     if (own.length + refusals.length === 0)
-      skipped.push({ node: selector, reason: whyNothing(original, nodes, step) });
+      skipped.push({ node: selector, reason: whyNothing(original.graph, nodes, step) });
   }
   return { selected, skipped, empty: named === 0 };
 }

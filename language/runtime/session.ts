@@ -9,6 +9,7 @@ import { readModelFile } from '../onnx/read';
 import { elementTypeOf } from '../onnx/schema';
 import { fromFloat16 } from '../onnx/tensor';
 import { indexBound } from './bounds';
+import { cachesOf } from './caches';
 import type { Port } from './tasks';
 
 export interface SessionOptions {
@@ -141,11 +142,19 @@ export function readStructure(file: string): Model {
 
 function declaredInputs(file: string): readonly ModelInput[] {
   const graph = Graph.of(readStructure(file));
+  const caches = cachesOf(graph);
   return graph.inputs.map(({ name, type }) => {
     if (type.kind !== 'tensor') return { name, elementType: type.kind, shape: undefined };
     const { elementType, shape } = type;
     const below = indexBound(graph, name);
-    return { name, elementType, shape, ...(below !== undefined && { below }) };
+    const cache = caches.get(name);
+    return {
+      name,
+      elementType,
+      shape,
+      ...(below !== undefined && { below }),
+      ...(cache && { cache }),
+    };
   });
 }
 

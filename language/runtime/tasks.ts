@@ -193,7 +193,15 @@ export interface Comparison extends Basis {
   readonly metric?: MetricComparison;
 }
 
-export interface OutputComparison {
+/** For an output that holds scores of classes; null where it does not, or where a score is not finite. */
+export interface Divergence {
+  /** Mean Kullback-Leibler divergence of the candidate's probabilities from the reference's. */
+  readonly klNats: number | null;
+  /** Share of positions where both choose the same class. */
+  readonly top1Agreement: number | null;
+}
+
+export interface OutputComparison extends Divergence {
   readonly name: string;
   /**
    * 10·log10(Σ reference² / Σ (reference − candidate)²) over all elements of all samples. Null where there is no such

@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import path from 'node:path';
 import { CancelledError, WhittleError } from '../errors';
-import type { Sensitivity } from '../protocol';
+import type { DataReference, Sensitivity } from '../protocol';
 
 interface About {
   readonly recipeText: string;
@@ -13,7 +13,13 @@ interface About {
 }
 
 export type JobRequest =
-  | ({ readonly kind: 'apply'; readonly output: string; readonly overwrite: boolean } & About)
+  | ({
+      readonly kind: 'apply';
+      readonly output: string;
+      readonly overwrite: boolean;
+      /** For a recipe that names none. */
+      readonly calibration: DataReference | undefined;
+    } & About)
   | ({ readonly kind: 'sensitivity'; readonly step: number; readonly byMetric: boolean } & About)
   | ({ readonly kind: 'plan' } & About);
 

@@ -61,9 +61,12 @@ await suite('canvas', (check) => {
         await page.keyboard.press('ArrowDown');
         await until(focused, `node-/blocks.${block}`, `block ${block}`);
       }
-      const { y, height } = await id('node-/blocks.11').boundingBox();
       const canvas = await id('canvas').boundingBox();
-      holds(y >= canvas.y && y + height <= canvas.y + canvas.height, 'in view');
+      const inView = async () => {
+        const { y, height } = await id('node-/blocks.11').boundingBox();
+        return y >= canvas.y && y + height <= canvas.y + canvas.height;
+      };
+      await until(inView, true, 'in view');
     },
   );
 
@@ -89,6 +92,7 @@ await suite('canvas', (check) => {
     'find marks, lists and reveals what is in closed blocks',
     {},
     async ({ page, id, until }) => {
+      await id(STACK).waitFor();
       await page.keyboard.press('/');
       await page.keyboard.type('op:MatMul name:fc1 macs>1M');
       await until(() => page.locator('[data-testid^="found-"]').count(), 12, 'matches');
@@ -111,7 +115,8 @@ await suite('canvas', (check) => {
     },
   );
 
-  check('what find does not understand it says', {}, async ({ page, until }) => {
+  check('what find does not understand it says', {}, async ({ page, id, until }) => {
+    await id(STACK).waitFor();
     await page.keyboard.press('/');
     await page.keyboard.type('macs>lots');
     await until(
@@ -282,6 +287,7 @@ await suite('canvas', (check) => {
     'the inspector explains a node and reads its weights when asked',
     { open: '/blocks.3,/blocks.3/mlp', steps: 'two' },
     async ({ page, id, until, sent }) => {
+      await id('fit').click();
       await id('node-/blocks.3/mlp/fc1').click();
       await id('why-fpga.zcu102-dpu').waitFor();
       equal(await sent('tensor'), []);

@@ -97,8 +97,8 @@ await suite('looks', (check) => {
   });
 
   check(
-    'three hundred nodes pan without dropping frames',
-    { blocks: '36', open: openBlocks(36) },
+    'panning three hundred nodes moves the whole and draws none of them anew',
+    { blocks: '48', open: openBlocks(48) },
     async ({ page, id }) => {
       await id('node-/patch_embed').waitFor();
       await id('fit').click();
@@ -108,31 +108,25 @@ await suite('looks', (check) => {
       const canvas = await id('canvas').boundingBox();
       await page.mouse.move(canvas.x + 80, canvas.y + 300);
       await page.evaluate(() => {
-        window.frames = [];
-        const tick = (time) => {
-          window.frames.push(time);
-          window.ticking = requestAnimationFrame(tick);
-        };
-        requestAnimationFrame(tick);
-        window.long = [];
-        new PerformanceObserver((list) =>
-          window.long.push(...list.getEntries().map((one) => one.duration)),
-        ).observe({ entryTypes: ['longtask'] });
+        window.redrawn = new Set();
+        new MutationObserver((changes) => {
+          for (const { target } of changes) {
+            const node = (target.parentElement ?? target).closest('.react-flow__node');
+            if (node) window.redrawn.add(node.dataset.id);
+          }
+        }).observe(document.querySelector('.react-flow__nodes'), {
+          subtree: true,
+          childList: true,
+          attributes: true,
+          characterData: true,
+        });
       });
       await page.mouse.down();
-      for (let step = 0; step < 60; step++)
+      for (let step = 0; step < 20; step++)
         await page.mouse.move(canvas.x + 80 + step * 3, canvas.y + 300 + step * 2);
       await page.mouse.up();
-      const { median, long } = await page.evaluate(() => {
-        cancelAnimationFrame(window.ticking);
-        const gaps = window.frames
-          .slice(1)
-          .map((time, index) => time - window.frames[index])
-          .sort((a, b) => a - b);
-        return { median: gaps[Math.floor(gaps.length / 2)], long: window.long };
-      });
-      holds(median <= 17.5, `a frame takes ${median} ms`);
-      holds(long.length === 0, `long tasks while panning: ${long.map(Math.round).join(', ')} ms`);
+      await page.waitForTimeout(200);
+      equal(await page.evaluate(() => [...window.redrawn]), []);
     },
   );
 });

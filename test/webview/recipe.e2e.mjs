@@ -233,4 +233,19 @@ await suite('recipe', (check) => {
       await until(steps, ['INT8 static'], 'steps');
     },
   );
+
+  check(
+    'a step that needs samples leads to them',
+    { steps: 'two' },
+    async ({ page, id, until }) => {
+      await id('data-need').waitFor();
+      await id('data-choose').click();
+      await until(() => page.getByTestId('data-need').count(), 0, 'satisfied');
+      await until(
+        () => page.locator('.data-row dd').allTextContents(),
+        ['shapes', 'none'],
+        'what the recipe names',
+      );
+    },
+  );
 });

@@ -18,6 +18,7 @@ import { Controls } from './controls';
 import { DetailContext, detailAt, textSizeAt } from './detail';
 import { toFlow, type CardNode } from './flow';
 import { AreaNames } from './areaNames';
+import { LEAST_ZOOM } from './fit';
 import { Legend } from './legend';
 import { Overview } from './overview';
 import { PortNodeView } from './portNode';
@@ -33,7 +34,6 @@ const NODE_TYPES: NodeTypes = {
 };
 const NO_EDGES: Edge[] = [];
 
-const LEAST_ZOOM = 0.04;
 const MOST_ZOOM = 2.5;
 
 export function Canvas() {

@@ -13,6 +13,8 @@ export interface Viewport {
 }
 
 const MARGIN = 32;
+/** Far enough out for a thousand layers in a row. */
+export const LEAST_ZOOM = 0.01;
 /** A first look never starts smaller than this: a long graph is read from the top. */
 const LEAST_FIRST_ZOOM = 1;
 const MOST_ZOOM = 1.2;
@@ -36,7 +38,7 @@ export function firstViewport(view: GraphView, size: Size): Viewport {
 
 function wholeZoom(view: GraphView, size: Size): number {
   return Math.max(
-    0.04,
+    LEAST_ZOOM,
     Math.min(
       (size.width - 2 * MARGIN) / Math.max(1, view.width),
       (size.height - 2 * MARGIN) / Math.max(1, view.height),

@@ -1,4 +1,4 @@
-import { useEffect, useRef, type CSSProperties, type ReactNode } from 'react';
+import { useEffect, useLayoutEffect, useRef, type CSSProperties, type ReactNode } from 'react';
 import type { ViewNode } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
 import { refusal } from '../app/dragging';
@@ -17,7 +17,7 @@ interface NodeFrameProps {
 /** What all nodes share: name, role, focus, selection, and how they take a pass. */
 export function NodeFrame({ node, level, className, style, children }: NodeFrameProps) {
   const app = useApp();
-  const { id } = node;
+  const { id, open } = node;
   const element = useRef<HTMLDivElement>(null);
   const selected = useView((state) => state.selected.includes(id));
   const isCurrent = useView((state) => isAt(state, id));
@@ -31,6 +31,16 @@ export function NodeFrame({ node, level, className, style, children }: NodeFrame
     element.current?.focus({ preventScroll: true });
     app.store.set({ focus: null });
   }, [app, wanted]);
+
+  // A block that opens or closes is drawn by another component: the keyboard stays with the block.
+  useLayoutEffect(() => {
+    const frame = element.current;
+    return () => {
+      const now = app.store.get().design?.view.nodes.find((other) => other.id === id);
+      if (frame === document.activeElement && now && now.open !== open)
+        app.store.set({ focus: { on: 'node', id } });
+    };
+  }, [app, id, open]);
 
   const classes = [
     'node',

@@ -11,6 +11,7 @@ export type IconName =
   | 'circle-outline'
   | 'close'
   | 'copy'
+  | 'database'
   | 'debug-restart'
   | 'discard'
   | 'error'

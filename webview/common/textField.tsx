@@ -8,7 +8,7 @@ interface TextFieldProps {
   readonly placeholder?: string;
   readonly numeric?: boolean;
   readonly invalid?: boolean;
-  readonly describedBy?: string;
+  readonly describedBy?: string | undefined;
   /** Enter or leaving the field, when the text differs from `value`. */
   readonly onCommit: (text: string) => void;
   /** While typing. */

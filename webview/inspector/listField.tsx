@@ -13,7 +13,7 @@ interface ListFieldProps extends FieldProps {
 
 /** One number per site, or one for all. */
 export function ListField(props: ListFieldProps) {
-  const { id, name, title, value, field, at, onMove, onSet } = props;
+  const { id, name, title, value, helpId, field, at, onMove, onSet } = props;
   const entries = Array.isArray(value) ? value.map(asNumber) : [asNumber(value)];
   const isList = Array.isArray(value);
   const fallback = entries.at(-1) ?? field.item.max ?? 0;
@@ -39,6 +39,7 @@ export function ListField(props: ListFieldProps) {
           title={isList ? entryTitle(index, entries.length, at) : title}
           testId={isList ? `parameter-${name}-${index}` : `parameter-${name}`}
           value={entry}
+          helpId={helpId}
           number={entry}
           field={field.item}
           onMove={(moving) => onMove(withEntry(index, moving))}

@@ -14,7 +14,7 @@ interface NumberEntryProps extends FieldProps {
 
 /** A number: a field to type in and, where it has both ends, a slider that previews while it moves. */
 export function NumberEntry(props: NumberEntryProps) {
-  const { id, name, title, number, field, onSet, aside } = props;
+  const { id, name, title, number, field, helpId, onSet, aside } = props;
   const [invalid, setInvalid] = useState(false);
   const testId = props.testId ?? `parameter-${name}`;
   const percent = field.kind === 'slider' && field.ratio;
@@ -38,7 +38,7 @@ export function NumberEntry(props: NumberEntryProps) {
             value={number === null ? '' : entryText(number, field)}
             numeric
             invalid={invalid}
-            describedBy={`${id}-help`}
+            describedBy={helpId}
             onType={() => setInvalid(false)}
             onCommit={commit}
           />
@@ -60,7 +60,7 @@ interface SliderProps extends NumberEntryProps {
   readonly field: SliderField;
 }
 
-function Slider({ id, title, number, field, testId, onMove, onSet }: SliderProps) {
+function Slider({ id, title, number, field, helpId, testId, onMove, onSet }: SliderProps) {
   const { min, max, step, ratio } = field;
   const moving = useRef<number | null>(null);
   const value = number ?? min;
@@ -81,7 +81,7 @@ function Slider({ id, title, number, field, testId, onMove, onSet }: SliderProps
       data-testid={testId}
       aria-label={title}
       aria-valuetext={ratio ? `${entryText(value, field)} %` : undefined}
-      aria-describedby={`${id}-help`}
+      aria-describedby={helpId}
       min={min}
       max={max}
       step={step}

@@ -49,6 +49,8 @@ export interface FieldProps {
   readonly name: string;
   readonly title: string;
   readonly value: unknown;
+  /** The element that describes the parameter, if something does. */
+  readonly helpId: string | undefined;
   /** Shows a value without writing it. */
   readonly onMove: (value: unknown) => void;
   /** Writes a value to the recipe. */
@@ -67,6 +69,7 @@ function Parameter({ name, property, step, index }: ParameterProps) {
     name,
     title: property.title ?? name,
     value,
+    helpId: property.description === undefined ? undefined : `parameter-${name}-help`,
     onMove: (moving) => app.recipe.draft({ step: index, parameter: name, value: moving }),
     onSet: (chosen) => app.recipe.set({ step: index, parameter: name, value: chosen }),
   };
@@ -80,7 +83,7 @@ function Parameter({ name, property, step, index }: ParameterProps) {
         <PlainField {...props} field={field} />
       )}
       {property.description !== undefined && (
-        <p className="quiet" id={`${props.id}-help`}>
+        <p className="quiet" id={props.helpId}>
           {property.description}
         </p>
       )}

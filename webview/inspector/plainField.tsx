@@ -10,7 +10,7 @@ interface PlainFieldProps extends FieldProps {
 }
 
 /** A choice, a switch, a target or a text. */
-export function PlainField({ id, name, title, value, field, onSet }: PlainFieldProps) {
+export function PlainField({ id, name, title, value, helpId, field, onSet }: PlainFieldProps) {
   const testId = `parameter-${name}`;
   if (field.kind === 'checkbox')
     return (
@@ -35,7 +35,7 @@ export function PlainField({ id, name, title, value, field, onSet }: PlainFieldP
           testId={testId}
           label={title}
           value={textOf(value)}
-          describedBy={`${id}-help`}
+          describedBy={helpId}
           onCommit={(typed) => onSet(valueOf(typed, value))}
         />
       ) : (
@@ -43,7 +43,7 @@ export function PlainField({ id, name, title, value, field, onSet }: PlainFieldP
           id={id}
           className="select"
           data-testid={testId}
-          aria-describedby={`${id}-help`}
+          aria-describedby={helpId}
           value={typeof value === 'string' ? value : ''}
           onChange={(event) => onSet(event.target.value)}
         >

@@ -42,6 +42,9 @@ export function Library() {
         ))}
         {passes.length > 0 && shown.length === 0 && <p className="quiet">{text('library.none')}</p>}
       </div>
+      <p className="hidden" id="library-help">
+        {text('library.how')}
+      </p>
     </Pane>
   );
 }

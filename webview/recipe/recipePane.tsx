@@ -2,6 +2,7 @@ import { useApp, useView } from '../app/context';
 import { IconButton } from '../common/iconButton';
 import { Pane } from '../common/pane';
 import { text } from '../strings';
+import { DataRows } from './dataRows';
 import { StepList } from './stepList';
 
 /** The steps in order. In the viewer, an invitation. */
@@ -31,6 +32,7 @@ export function RecipePane() {
     >
       <StepList steps={recipe.steps} />
       <p className="quiet">{text(recipe.steps.length === 0 ? 'recipe.empty' : 'recipe.hint')}</p>
+      {recipe.steps.length > 0 && <DataRows data={recipe.data} />}
     </Pane>
   );
 }

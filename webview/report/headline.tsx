@@ -32,12 +32,22 @@ export function Headline({ report }: { readonly report: Report }) {
             partial: target.partial,
           }}
           unit="time"
-          note={target.basis}
+          note={<Basis basis={target.basis} />}
         />
       ))}
       <MetricCard report={report} />
       <MeasuredCard report={report} />
     </section>
+  );
+}
+
+/** Where a modelled number comes from; at length for who asks. */
+function Basis({ basis }: { readonly basis: string }) {
+  return (
+    <details className="basis">
+      <summary>{text('number.modelled')}</summary>
+      {basis}
+    </details>
   );
 }
 
@@ -58,7 +68,7 @@ function Card({ title, change, unit, note }: CardProps) {
       <p className="headline-difference">
         <Difference change={change} />
       </p>
-      <p className="quiet">{note}</p>
+      <div className="quiet">{note}</div>
     </div>
   );
 }
@@ -100,9 +110,6 @@ function MeasuredCard({ report: { measured } }: { readonly report: Report }) {
         <>
           <p className="headline-number">
             <Amount change={change} unit="time" />
-          </p>
-          <p className="headline-difference">
-            <Difference change={change} />
           </p>
         </>
       )}

@@ -5,6 +5,7 @@ import { Icon, type IconName } from '../common/icon';
 import { IconButton } from '../common/iconButton';
 import { counted, text } from '../strings';
 import { NodeLink } from '../inspector/values';
+import { DataNeed } from './dataNeed';
 import { FreeDimensions } from './freeDimensions';
 
 /** Lines above the graph: what is missing, what went wrong. */
@@ -40,6 +41,7 @@ export function Banners() {
         </Banner>
       )}
       <FreeDimensions />
+      <DataNeed />
       {names.length > 0 && !folded && (
         <Banner look="quiet" icon="info" testId="assumed" onClose={() => app.fold('assumed')}>
           {text('assumed', { names: names.join(', ') })}

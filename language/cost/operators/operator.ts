@@ -1,4 +1,5 @@
 /** How operators are counted: what a counting rule may ask about its node, and what it answers. */
+import { Untold } from '../../errors';
 import type { NodeRecord } from '../../onnx/model';
 import type { ElementType } from '../../onnx/schema';
 import type { ConvLoops, MatmulLoops, WorkloadKind } from '../workload';
@@ -67,7 +68,7 @@ export interface CountedPart {
 }
 
 /** Thrown by a rule that cannot count its node, with the reason for people. */
-export class NotKnown extends Error {
+export class NotKnown extends Untold {
   override readonly name = 'NotKnown';
 }
 

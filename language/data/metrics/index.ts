@@ -1,12 +1,42 @@
 /** Every metric, by id. */
 import { didYouMean, WhittleError } from '../../errors';
 import type { MetricChoice } from '../description';
+import { absrel } from './absrel';
 import { answerAccuracy } from './answer-accuracy';
-import type { Metric, Tally } from './metric';
+import { epsMse } from './eps-mse';
+import { exactMatch } from './exact-match';
+import { frechet } from './frechet';
+import { map } from './map';
+import { maskedAccuracy } from './masked-accuracy';
+import type { FeatureModel, Metric, Tally } from './metric';
+import { miou } from './miou';
+import { pck } from './pck';
+import { peakF1 } from './peak-f1';
 import { perplexity } from './perplexity';
+import { psnr } from './psnr';
+import { ssim } from './ssim';
+import { tokenPerplexity } from './token-perplexity';
 import { top1 } from './top1';
+import { top5 } from './top5';
 
-const METRICS: readonly Metric[] = [top1, answerAccuracy, perplexity];
+const METRICS = [
+  top1,
+  top5,
+  miou,
+  absrel,
+  peakF1,
+  pck,
+  map,
+  psnr,
+  ssim,
+  frechet,
+  answerAccuracy,
+  exactMatch,
+  perplexity,
+  tokenPerplexity,
+  maskedAccuracy,
+  epsMse,
+] as readonly Metric[];
 
 /** Ids, titles and definitions, for completion and documentation. */
 export const metricList: readonly Pick<Metric, 'id' | 'title' | 'definition' | 'higherIsBetter'>[] =
@@ -18,6 +48,7 @@ export interface ChosenMetric {
   readonly higherIsBetter: boolean;
   outputs(available: readonly string[]): readonly string[];
   start(): Tally;
+  readonly features: FeatureModel | undefined;
 }
 
 /** @throws WhittleError for an unknown metric, or parameters that are not its own */
@@ -40,6 +71,7 @@ export function chooseMetric(choice: MetricChoice): ChosenMetric {
     higherIsBetter: metric.higherIsBetter,
     outputs: (available) => metric.outputs(parsed.data, available),
     start: () => metric.start(parsed.data),
+    features: metric.features?.(parsed.data),
   };
 }
 

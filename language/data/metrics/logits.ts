@@ -1,5 +1,6 @@
 /** Reading scores over classes, or logits over a vocabulary. */
 import { WhittleError } from '../../errors';
+import { elementCount } from '../../onnx/tensor';
 import type { Labels } from '../column';
 import { misfit, type Answer } from './metric';
 
@@ -9,6 +10,8 @@ export interface Choices {
   readonly classes: number;
   /** Where the scores of a position start. */
   readonly start: (position: number) => number;
+  /** From the score of one class to that of the next. */
+  readonly stride: number;
   readonly values: ArrayLike<number>;
 }
 
@@ -27,34 +30,80 @@ export function choicesOf(answer: Answer, target: Labels): Choices {
     positions: target.values.length,
     classes,
     start: (position) => position * classes,
+    stride: 1,
+    values: answer.values,
+  };
+}
+
+/** Scores per pixel, N × classes × H × W (or × any other sizes), for a target of N × H × W. */
+export function mapChoices(answer: Answer, target: Labels): Choices {
+  const { dims } = answer;
+  const sizes = target.dims.filter((_, axis) => axis !== 1 || target.dims.length !== dims.length);
+  const classes = dims[1];
+  const same = [dims[0], ...dims.slice(2)];
+  if (
+    classes === undefined ||
+    sizes.length !== same.length ||
+    sizes.some((size, axis) => size !== same[axis])
+  )
+    return choicesOf(answer, target);
+  const stride = elementCount(dims.slice(2));
+  return {
+    positions: target.values.length,
+    classes,
+    start: (position) => {
+      const sample = Math.floor(position / stride);
+      return sample * classes * stride + position - sample * stride;
+    },
+    stride,
     values: answer.values,
   };
 }
 
 /** The class with the highest score, the first of equals; −1 where a score is not a number, which no target equals. */
-export function bestClass({ values, classes, start }: Choices, position: number): number {
+export function bestClass({ values, classes, start, stride }: Choices, position: number): number {
   const from = start(position);
   let best = 0;
+  let highest = -Infinity;
   for (let c = 0; c < classes; c++) {
-    const score = values[from + c]!;
-    if (Number.isNaN(score)) return -1;
-    if (score > values[from + best]!) best = c;
+    const score = values[from + c * stride]!;
+    if (score > highest) {
+      highest = score;
+      best = c;
+    } else if (Number.isNaN(score)) return -1;
   }
   return best;
 }
 
+/** How many classes score at least as high as this one, those before it of equals: 0 is the best; all where one is NaN. */
+export function rankOf(
+  { values, classes, start, stride }: Choices,
+  position: number,
+  truth: number,
+): number {
+  const from = start(position);
+  const own = values[from + truth * stride]!;
+  let rank = 0;
+  for (let c = 0; c < classes; c++) {
+    const score = values[from + c * stride]!;
+    if (Number.isNaN(score)) return classes;
+    if (score > own || (score === own && c < truth)) rank++;
+  }
+  return rank;
+}
+
 /** −log softmax(scores)[truth] in nats; Infinity where a score is not a number. */
 export function crossEntropy(
-  { values, classes, start }: Choices,
+  { values, classes, start, stride }: Choices,
   position: number,
   truth: number,
 ): number {
   const from = start(position);
   let max = -Infinity;
-  for (let c = 0; c < classes; c++) max = Math.max(max, values[from + c]!);
+  for (let c = 0; c < classes; c++) max = Math.max(max, values[from + c * stride]!);
   let sum = 0;
-  for (let c = 0; c < classes; c++) sum += Math.exp(values[from + c]! - max);
-  const loss = Math.log(sum) + max - values[from + truth]!;
+  for (let c = 0; c < classes; c++) sum += Math.exp(values[from + c * stride]! - max);
+  const loss = Math.log(sum) + max - values[from + truth * stride]!;
   return Number.isNaN(loss) ? Infinity : loss;
 }
 

@@ -47,6 +47,27 @@ export interface Metric<Parameters = unknown> {
   /** The outputs that it judges, of those that a model has. @throws WhittleError when that is not clear */
   outputs(parameters: Parameters, available: readonly string[]): readonly string[];
   start(parameters: Parameters): Tally;
+  /** A model that answers and targets go through first: what it sees in them is what is judged. */
+  features?(parameters: Parameters): FeatureModel | undefined;
+}
+
+export interface FeatureModel {
+  /** Relative to the description of the data set. */
+  readonly model: string;
+  readonly output?: string | undefined;
+}
+
+/** How many of some were right. */
+export class Share {
+  count = 0;
+  #right = 0;
+  add(right: boolean): void {
+    this.count++;
+    if (right) this.#right++;
+  }
+  get value(): number {
+    return this.#right / this.count;
+  }
 }
 
 /** Parameters of a metric that judges a single output. */

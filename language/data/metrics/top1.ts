@@ -1,7 +1,7 @@
+import type { z } from 'zod';
 import { WhittleError } from '../../errors';
 import { bestClass, choicesOf, classAt } from './logits';
-import { answerAndTarget, chooseOutput, oneOutput, type Metric } from './metric';
-import type { z } from 'zod';
+import { answerAndTarget, chooseOutput, oneOutput, Share, type Metric } from './metric';
 
 export const top1: Metric<z.infer<typeof oneOutput>> = {
   id: 'top1',
@@ -11,21 +11,19 @@ export const top1: Metric<z.infer<typeof oneOutput>> = {
   parameters: oneOutput,
   outputs: chooseOutput,
   start() {
-    let right = 0;
-    let seen = 0;
+    const right = new Share();
     return {
       add(batch) {
         const { answer, target } = answerAndTarget(batch);
         const choices = choicesOf(answer, target);
         for (let i = 0; i < choices.positions; i++) {
           const truth = classAt(target, i, choices.classes, batch.samples);
-          if (bestClass(choices, i) === truth) right++;
-          seen++;
+          right.add(bestClass(choices, i) === truth);
         }
       },
       score() {
-        if (seen === 0) throw new WhittleError('there are no samples to judge');
-        return { value: right / seen, more: {} };
+        if (right.count === 0) throw new WhittleError('there are no samples to judge');
+        return { value: right.value, more: {} };
       },
     };
   },

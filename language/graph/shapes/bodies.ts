@@ -52,7 +52,7 @@ export function bodyOfFunction(called: FunctionRecord, call: NodeRecord): GraphR
     initializers: [],
     inputs: called.inputs.map(untyped),
     outputs: called.outputs.map(untyped),
-    valueInfos: [],
+    valueInfos: called.valueInfos,
     carried: [],
   };
   if (nodes.every((node, i) => node === called.nodes[i])) plainBodies.set(called, body);

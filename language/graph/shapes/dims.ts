@@ -2,13 +2,14 @@
  * Arithmetic on sizes (and on the elements of shape computations): numbers where both are known, canonical symbolic
  * expressions where one is a symbol, null where nothing can be said.
  */
+import { Untold } from '../../errors';
 import type { Dim, Shape } from '../../onnx/model';
 import { parseExpression } from './expression';
 import * as polynomial from './polynomial';
 import type { Polynomial } from './polynomial';
 
 /** What is wrong with a node, for a person: its inputs do not fit together, or it asks for the impossible. */
-export class Impossible extends Error {}
+export class Impossible extends Untold {}
 
 const MAX_TEXT = 160;
 

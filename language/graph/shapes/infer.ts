@@ -3,7 +3,7 @@
  * listed as a problem and leaves the outputs to what the file declares. Inference never throws for a bad model.
  */
 import { describeError } from '../../errors';
-import type { GraphRecord, Shape, ValueInfo } from '../../onnx/model';
+import type { FunctionRecord, GraphRecord, Shape, ValueInfo } from '../../onnx/model';
 import type { Facts, InnerFacts, ValueFacts } from '../facts';
 import { captures, type Graph, type Node } from '../graph';
 import { bodyOfFunction, functionOf, graphOfBody } from './bodies';
@@ -40,7 +40,9 @@ interface Outcome {
 }
 
 /** Nodes inside nodes that one inference follows; only a hostile model needs more. */
-const MAX_INNER_NODES = 300_000;
+const MAX_INNER_NODES = 100_000;
+/** Reasons told of one body; a thousand say no more. */
+const MAX_REASONS = 20;
 const MAX_DEPTH = 48;
 
 /**
@@ -59,6 +61,7 @@ export function inferShapes(
     symbols: true,
     budget: { nodes: MAX_INNER_NODES },
     depth: 0,
+    callers: new Set(),
   });
   const given = graph.inputs.map((info) => inputFacts(info, options.inputs.get(info.name)));
   facts.infer(
@@ -99,6 +102,8 @@ interface Surroundings {
   readonly symbols: boolean;
   readonly budget: { nodes: number };
   readonly depth: number;
+  /** The functions that this is run for. */
+  readonly callers: ReadonlySet<FunctionRecord>;
 }
 
 class GraphFacts implements Facts {
@@ -247,7 +252,7 @@ class GraphFacts implements Facts {
       reasons.push(describeError(error));
     }
     for (const { attribute, facts, times } of call.inner)
-      for (const { node: where, reason } of facts.problems)
+      for (const { node: where, reason } of facts.problems.slice(0, MAX_REASONS))
         if (times !== 0) reasons.push(`in ${attribute}, ${where}: ${reason}`);
     return { outputs, inner: call.inner, possible: !call.impossible };
   }
@@ -256,8 +261,13 @@ class GraphFacts implements Facts {
     const { node } = call;
     const called = functionOf(this.#graph.model, node);
     if (called) {
+      if (this.#around.callers.has(called))
+        throw new Impossible(`the function ${called.name} calls itself`);
       const inputs = called.inputs.map((_, i) => call.inputs[i]);
-      const run = this.#run(bodyOfFunction(called, node), inputs, undefined, undefined);
+      const run = this.#run(bodyOfFunction(called, node), inputs, undefined, undefined, {
+        opsets: new Map([...this.#around.opsets, ...called.opsets]),
+        callers: new Set([...this.#around.callers, called]),
+      });
       call.keep(called.name, run, 1);
       return run.outputs;
     }
@@ -273,6 +283,7 @@ class GraphFacts implements Facts {
     inputs: readonly (ValueFacts | undefined)[],
     outer: GraphFacts | undefined,
     before: InnerFacts | undefined,
+    around: Partial<Surroundings> = {},
   ): Run {
     const graph = graphOfBody(this.#graph.model, body);
     const { budget, depth } = this.#around;
@@ -281,6 +292,7 @@ class GraphFacts implements Facts {
       throw new Impossible('its bodies are nested too deep, or repeat too often, to be followed');
     const facts = new GraphFacts(graph, {
       ...this.#around,
+      ...around,
       outer,
       symbols: false,
       depth: depth + 1,

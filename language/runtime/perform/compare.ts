@@ -6,10 +6,13 @@ import type { Tally } from '../../data/metrics/metric';
 import { WhittleError } from '../../errors';
 import type { Context } from '../perform';
 import { nameOf, openSession, type Output, type Session } from '../session';
-import type { CompareRequest, Comparison, MetricComparison } from '../tasks';
+import type { CompareRequest, Comparison, MetricComparison, OutputComparison } from '../tasks';
 import { basisOf, batchSize, openData, realRows } from './data';
+import { runBatch } from './decode';
 import { OutputTally } from './difference';
+import { DivergenceTally } from './divergence';
 import { judged } from './evaluate';
+import { preparationFor, type Preparation } from './features';
 
 export async function compare(request: CompareRequest, { report }: Context): Promise<Comparison> {
   const dataset = openData(request.data);
@@ -20,13 +23,19 @@ export async function compare(request: CompareRequest, { report }: Context): Pro
   const sessions = [await open(request.reference), await open(request.candidate)] as const;
   const [reference, candidate] = bindAlike(sessions, dataset, request.shapes);
   const outputs = outputTallies(reference.session, candidate.session);
-  const judge = judgeOf(request, dataset, reference.session);
+  const judge = await judgeOf(request, dataset, reference.session);
+  const names = (session: Session) => session.outputs.map((output) => output.name);
   let done = 0;
   for (const [ours, theirs] of await pairs(reference, candidate)) {
     report(`running ${nameOf(request.reference)}`, done, dataset.samples);
-    const expected = await reference.session.run(ours.inputs);
+    const expected = await runBatch(
+      reference.session,
+      ours,
+      names(reference.session),
+      dataset.step,
+    );
     report(`running ${nameOf(request.candidate)}`, done, dataset.samples);
-    const found = await candidate.session.run(theirs.inputs);
+    const found = await runBatch(candidate.session, theirs, names(candidate.session), dataset.step);
     for (const output of outputs) {
       const answer = found.get(output.name);
       if (answer)
@@ -35,7 +44,7 @@ export async function compare(request: CompareRequest, { report }: Context): Pro
           realRows(answer, theirs, candidate.binding),
         );
     }
-    judge?.add(
+    await judge?.add(
       { ...reference, batch: ours, found: expected },
       { ...candidate, batch: theirs, found },
     );
@@ -73,12 +82,33 @@ function bindAlike(
   return [side(sessions[0]), side(sessions[1])];
 }
 
-function outputTallies(reference: Session, candidate: Session): OutputTally[] {
+function outputTallies(reference: Session, candidate: Session): OutputPair[] {
   const found = new Set(candidate.outputs.map((output) => output.name));
-  return reference.outputs.map(
-    ({ name }) =>
-      new OutputTally(name, found.has(name) ? undefined : 'the candidate has no such output'),
-  );
+  return reference.outputs.map(({ name }) => new OutputPair(name, found.has(name)));
+}
+
+/** An output of both models: how far its numbers differ, and what they choose. */
+class OutputPair {
+  readonly #difference: OutputTally;
+  readonly #divergence = new DivergenceTally();
+  constructor(
+    readonly name: string,
+    inBoth: boolean,
+  ) {
+    this.#difference = new OutputTally(
+      name,
+      inBoth ? undefined : 'the candidate has no such output',
+    );
+  }
+
+  add(reference: Output, candidate: Output): void {
+    this.#difference.add(reference, candidate);
+    this.#divergence.add(reference, candidate);
+  }
+
+  result(): OutputComparison {
+    return { ...this.#difference.result(), ...this.#divergence.result() };
+  }
 }
 
 /** The same samples for both models; converted once where both take the same inputs. */
@@ -125,16 +155,17 @@ class Judge {
   constructor(
     readonly metric: ChosenMetric,
     readonly wanted: readonly string[],
+    readonly prepared: Preparation,
   ) {
     this.#reference = metric.start();
     this.#candidate = metric.start();
   }
 
-  add(reference: Answered, candidate: Answered): void {
+  async add(reference: Answered, candidate: Answered): Promise<void> {
     const judge = ({ batch, binding, found }: Answered) =>
-      judged(batch, binding, this.wanted, found);
-    this.#reference.add(judge(reference));
-    this.#candidate.add(judge(candidate));
+      this.prepared(judged(batch, binding, this.wanted, found));
+    this.#reference.add(await judge(reference));
+    this.#candidate.add(await judge(candidate));
   }
 
   result(): MetricComparison {
@@ -146,9 +177,14 @@ class Judge {
   }
 }
 
-function judgeOf(request: CompareRequest, dataset: Dataset, reference: Session): Judge | undefined {
-  const choice = request.metric ?? dataset.metric;
+async function judgeOf(
+  { metric: instead, threads }: CompareRequest,
+  dataset: Dataset,
+  reference: Session,
+): Promise<Judge | undefined> {
+  const choice = instead ?? dataset.metric;
   if (!choice || dataset.generated) return undefined;
   const metric = chooseMetric(choice);
-  return new Judge(metric, metric.outputs(reference.outputs.map((output) => output.name)));
+  const wanted = metric.outputs(reference.outputs.map((output) => output.name));
+  return new Judge(metric, wanted, await preparationFor(metric, dataset.folder, threads));
 }

@@ -1,7 +1,7 @@
 /** The difference between an output of two models, summed up batch by batch. */
 import { elementCount } from '../../onnx/tensor';
 import type { Output } from '../session';
-import type { OutputComparison } from '../tasks';
+import type { Divergence, OutputComparison } from '../tasks';
 
 export class OutputTally {
   #signal = 0;
@@ -32,7 +32,7 @@ export class OutputTally {
       this.#addNumbers(reference.type, reference.values, candidate.values);
   }
 
-  result(): OutputComparison {
+  result(): Omit<OutputComparison, keyof Divergence> {
     const { name } = this;
     const nothing = { name, sqnrDb: null, cosine: null, maxAbs: null, agreement: null };
     if (this.#problem !== undefined) return { ...nothing, problem: this.#problem };

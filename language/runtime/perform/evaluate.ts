@@ -8,6 +8,8 @@ import type { Context } from '../perform';
 import { nameOf, openSession, type Output } from '../session';
 import type { EvaluateRequest, Evaluation } from '../tasks';
 import { answerOf, basisOf, batchSize, openData } from './data';
+import { runBatch } from './decode';
+import { preparationFor } from './features';
 
 export async function evaluate(request: EvaluateRequest, { report }: Context): Promise<Evaluation> {
   const dataset = openData(request.data);
@@ -17,11 +19,13 @@ export async function evaluate(request: EvaluateRequest, { report }: Context): P
   const binding = dataset.bind(session.inputs);
   const wanted = metric.outputs(session.outputs.map((output) => output.name));
   const size = await batchSize(binding, session);
+  const prepared = await preparationFor(metric, dataset.folder, request.threads);
   const tally = metric.start();
   let done = 0;
   report(`running ${nameOf(request.model)}`, done, dataset.samples);
   for (const batch of binding.batches(size)) {
-    tally.add(judged(batch, binding, wanted, await session.run(batch.inputs, wanted)));
+    const outputs = await runBatch(session, batch, wanted, dataset.step);
+    tally.add(await prepared(judged(batch, binding, wanted, outputs)));
     report(`running ${nameOf(request.model)}`, (done += batch.samples.length), dataset.samples);
   }
   const { higherIsBetter } = metric;

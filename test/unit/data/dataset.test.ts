@@ -2,6 +2,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadDataset, type Batch } from '../../../language/data/dataset';
 import type { Description } from '../../../language/data/description';
+import { cleanShares } from '../../../language/data/diffusion';
 import type { ModelInput } from '../../../language/data/feed';
 import type { Shape } from '../../../language/onnx/model';
 import { npy, npz, range, testFolder } from './arrays';
@@ -14,6 +15,7 @@ folder.write(
     planes: npy('|u1', [4, 3, 2, 2], range(48)), // N C H W
     ids: npy('<u2', [4, 5], range(20, 100)),
     labels: npy('<i8', [4], [3, 1, 2, 0]),
+    steps: npy('<i2', [4], [0, 1, 2, 3]),
     marks: npy(
       '|u1',
       [4, 5],
@@ -119,6 +121,78 @@ describe('inputs', () => {
       dims: [3, 5],
       data: new Uint8Array(15).fill(1),
     });
+  });
+});
+
+describe('inputs of their own kind', () => {
+  it('may have elements before them', () => {
+    const dataset = load({
+      inputs: { x: { array: 'ids', slice: [0, 2], prepend: [64] } },
+    });
+    const [batch] = dataset.bind([input('x', ['b', 's'], 'int64')]).batches(1);
+    expect(numbersOf(batch, 'x')).toEqual([64, 100, 101]);
+  });
+
+  it('may be clean data with noise on it', () => {
+    const dataset = load({
+      inputs: {
+        x: {
+          noised: {
+            clean: { array: 'labels' },
+            noise: { array: 'steps', scale: '1/2' },
+            time: { array: 'steps' },
+            schedule: { values: [0.64, 0.36, 1] },
+          },
+        },
+      },
+    });
+    const [batch] = dataset.bind([input('x', ['n'], 'float64')]).batches(3);
+    // √0.64 · 3 + √0.36 · 0, √0.36 · 1 + √0.64 · ½, √1 · 2 + 0 · 1
+    [2.4, 1, 2].forEach((value, i) => expect(numbersOf(batch, 'x')[i]).toBeCloseTo(value, 12));
+    const all = dataset.bind([input('x', ['n'])]);
+    expect(() => [...all.batches(4)]).toThrow(/step 3 is none of the 3 .*array steps, sample 3 in/);
+  });
+
+  it('may be caches, empty at the start', () => {
+    const cache = { ...input('past', ['b', 4, 'p', 8]), cache: { axis: 2, output: 'present' } };
+    const dataset = load({ inputs: { x: { array: 'labels' } } });
+    const [batch] = dataset.bind([input('x', ['b']), cache]).batches(2);
+    expect(batch!.inputs.get('past')).toEqual({
+      type: 'float32',
+      dims: [2, 4, 0, 8],
+      data: new Float32Array(0),
+    });
+    const open = { ...cache, shape: ['b', 'heads', 'p', 8] };
+    expect(() => dataset.bind([input('x', ['b']), open])).toThrow(/nothing feeds .* past/);
+  });
+
+  it('may count', () => {
+    const dataset = load({
+      inputs: { x: { array: 'labels' }, at: { fill: 'count', shape: [3] } },
+    });
+    const inputs = [input('x', ['n']), input('at', ['n', 3], 'int64')];
+    const [batch] = dataset.bind(inputs).batches(2);
+    expect(numbersOf(batch, 'at')).toEqual([0, 1, 2, 0, 1, 2]);
+  });
+
+  it('have targets at their scale', () => {
+    const dataset = load({
+      inputs: { x: { array: 'labels' } },
+      target: { array: 'labels', scale: '1/2' },
+    });
+    const [batch] = dataset.bind([input('x', ['n'])]).batches(4);
+    expect([...batch!.target!.values]).toEqual([1.5, 0.5, 1, 0]);
+  });
+});
+
+describe('schedules', () => {
+  it('agree with those of the papers', () => {
+    const linear = cleanShares({ linear: [1e-4, 0.02], steps: 1000 });
+    expect(linear[0]).toBeCloseTo(0.9999, 12);
+    expect(linear[38]).toBeCloseTo(0.981507025, 9);
+    const cosine = cleanShares({ cosine: 0.008, steps: 100 });
+    const f = (t: number) => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2;
+    expect(cosine[49]).toBeCloseTo(f(0.5) / f(0), 12);
   });
 });
 

@@ -49,9 +49,9 @@ describe('what is wrong is said', () => {
     ['no source', { inputs: {} }, /source/],
     ['no inputs', { source: fine.source }, /inputs/],
     [
-      'a later kind of source',
-      { ...fine, source: { images: './x' } },
-      /images is not supported by this version .*npz and generated/,
+      'an unknown kind of source',
+      { ...fine, source: { parquet: './x' } },
+      /parquet is no source of data .*npz, npy, images, text, jsonl, generated/,
     ],
     [
       'a mistyped kind of source',

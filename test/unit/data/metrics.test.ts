@@ -76,7 +76,7 @@ describe('answer-accuracy', () => {
 describe('what cannot be judged', () => {
   const one = labels([1], [0]);
   const cases: [string, () => unknown, RegExp][] = [
-    ['an unknown metric', () => judge('top5'), /no metric top5.*Did you mean top1\?/],
+    ['an unknown metric', () => judge('top2'), /no metric top2.*Did you mean top1 or top5\?/],
     ['no samples', () => judge('top1'), /no samples/],
     ['no target', () => judge('top1', batch([1, 2], [0, 1], undefined)), /no target/],
     [

@@ -7,6 +7,7 @@ import type {
   Places,
   Progress,
   RecipeEdit,
+  RecipeSummary,
   Session,
   TensorStatistics,
   WebviewMessage,
@@ -35,6 +36,7 @@ interface Recipe {
   targets: string[];
   steps: Step[];
   bound: Record<string, number>;
+  data: RecipeSummary['data'];
 }
 
 export interface MockOptions {
@@ -77,6 +79,7 @@ export class MockHost {
       targets: ['fpga.zcu102-dpu', 'mobile.pixel3-cpu', 'reram.isaac'],
       steps: options.steps.map((step) => structuredClone(step)),
       bound: {},
+      data: { calibration: null, evaluation: null },
     };
   }
 
@@ -144,6 +147,11 @@ export class MockHost {
     },
     undo: () => this.#travel(this.#past, this.#future),
     redo: () => this.#travel(this.#future, this.#past),
+    chooseData: ({ use }) => {
+      this.#edit({ kind: 'data', use, dataset: './shapes.dataset.yaml' });
+      this.send('changed', null);
+      return null;
+    },
     apply: () => this.#apply(),
     cancel: () => {
       if (this.#applying) this.#applying.cancelled = true;
@@ -200,6 +208,12 @@ export class MockHost {
       case 'targets':
         this.#recipe.targets = [...edit.targets];
         break;
+      case 'data': {
+        const file = typeof edit.dataset === 'string' ? edit.dataset : null;
+        const data = { file, generated: file === null, samples: null };
+        this.#recipe.data = { ...this.#recipe.data, [edit.use]: data };
+        break;
+      }
       case 'bind':
         this.#recipe.bound[edit.symbol] = edit.size;
         break;
@@ -243,6 +257,10 @@ export class MockHost {
         ? null
         : {
             name: this.#model.name.replace('.onnx', '.whittle.yaml'),
+            data: this.#recipe.data,
+            calibrated:
+              worked.steps.find((step) => step.enabled && step.family === 'quantize')?.title ??
+              null,
             targets: this.#recipe.targets,
             steps: worked.steps,
             budget: { target: 'fpga.zcu102-dpu', maxMs: 10 },

@@ -1,0 +1,86 @@
+/** What the designer asks for, on every model there is: it draws what parses, and says what is wrong with the rest. */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Design } from '../../../language/protocol';
+import { shared } from '../../shared';
+import { sample } from '../runtime/host';
+import { testServer, uriOf } from './server';
+
+const server = testServer();
+
+const designOf = (document: string): Promise<Design> =>
+  server.request('design', { document, open: null, target: 'mobile.pixel3-cpu' });
+
+const below = (folder: string | undefined): string[] =>
+  folder === undefined
+    ? []
+    : readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.onnx'))
+        .map((name) => path.join(folder, name));
+
+/** Nodes inside the frame, edges between nodes, no number that is none. */
+function expectDrawable({ view, totals, counts, model }: Design): void {
+  expect(view.nodes.length).toBeGreaterThan(0);
+  const ids = new Set(view.nodes.map(({ id }) => id));
+  expect(ids.size).toBe(view.nodes.length);
+  for (const { x, y, width, height } of view.nodes)
+    for (const number of [x, y, width, height]) expect(Number.isFinite(number)).toBe(true);
+  for (const { from, to } of view.edges) expect(ids.has(from) && ids.has(to)).toBe(true);
+  expect(totals.length).toBeGreaterThan(0);
+  expect(counts.parameters.before).not.toBeNull();
+  for (const { op, reason } of model.unknown) expect(`${op}: ${reason}`).toMatch(/.+: .+/);
+}
+
+test('draws a sample with its recipe, and follows the text of the editor', async () => {
+  const document = uriOf(sample('shapes-vit.whittle.yaml'));
+  await server.open(
+    document,
+    'version: 1\nmodel: ./shapes-vit.onnx\nsteps:\n  - pass: quantize.int8\n',
+  );
+  const design = await designOf(document);
+  expectDrawable(design);
+  expect(design.recipe?.steps.map(({ pass }) => pass)).toEqual(['quantize.int8']);
+  expect(design.recipe?.calibrated).toBe(design.recipe?.steps[0]?.title);
+  expect(design.totals[0]!.latencyMs.after).toBeLessThan(design.totals[0]!.latencyMs.before!);
+});
+
+test('says which data sets feed a model', async () => {
+  const files = ['shapes-calibration', 'shapes', 'text'].map((name) =>
+    sample(`${name}.dataset.yaml`),
+  );
+  const { missing, choices } = await server.request('dataFor', {
+    recipe: uriOf(sample('shapes-vit.whittle.yaml')),
+    files,
+  });
+  expect(missing).not.toBeNull();
+  expect(choices.map(({ reference, unfed, metric }) => [reference, unfed, metric])).toEqual([
+    ['./shapes-calibration.dataset.yaml', [], null],
+    ['./shapes.dataset.yaml', [], 'top1'],
+    ['./text.dataset.yaml', ['image'], 'answer-accuracy'],
+  ]);
+});
+
+const SETS: Readonly<Record<string, string | undefined>> = {
+  'models found': shared('models/found'),
+  'nets without weights': shared('reference/nets'),
+};
+for (const [name, folder] of Object.entries(SETS)) {
+  const files = below(folder);
+  describe.skipIf(files.length === 0)(`${name} (${files.length || 'not here'})`, () => {
+    test('each is drawn, or refused in words', { timeout: 600_000 }, async () => {
+      const refused: string[] = [];
+      for (const file of files) {
+        const place = path.relative(folder!, file);
+        const design = await designOf(uriOf(file)).catch((error: Error) => error);
+        expect(server.isRunning, place).toBe(true);
+        if (!(design instanceof Error)) expectDrawable(design);
+        else {
+          expect(design.message, place).not.toMatch(/mistake|undefined|\bat .*\.[jt]s:/);
+          refused.push(place);
+        }
+      }
+      expect(refused.filter((place) => !place.startsWith('malformed'))).toEqual([]);
+    });
+  });
+}
