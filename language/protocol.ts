@@ -420,6 +420,33 @@ export interface ApplyRequest {
   readonly token: string;
 }
 
+export interface DataRequest {
+  /** URI of an open document, or path of a file. */
+  readonly recipe: string;
+  readonly model?: string;
+  /** Descriptions of data sets to judge. */
+  readonly files: readonly string[];
+}
+
+export interface DataOffer {
+  /** Title of the first enabled step that needs calibration data while the recipe names none. */
+  readonly missing: string | null;
+  readonly choices: readonly DataChoice[];
+}
+
+/** A data set that a recipe could use. */
+export interface DataChoice {
+  readonly file: string;
+  /** As the recipe would name it. */
+  readonly reference: string;
+  /** Inputs of the model that it does not feed; none is good. */
+  readonly unfed: readonly string[];
+  /** What it can judge with, where it has answers to compare to. */
+  readonly metric: string | null;
+  /** Why it cannot be used at all. */
+  readonly error: string | null;
+}
+
 export interface SensitivityRequest {
   /** URI of an open document, or path of a file. */
   readonly recipe: string;
@@ -460,33 +487,6 @@ export interface SensitivityLayer {
   readonly drop?: number;
 }
 
-export interface DataRequest {
-  /** URI of an open document, or path of a file. */
-  readonly recipe: string;
-  readonly model?: string;
-  /** Descriptions of data sets to judge. */
-  readonly files: readonly string[];
-}
-
-export interface DataOffer {
-  /** Title of the first enabled step that needs calibration data while the recipe names none. */
-  readonly missing: string | null;
-  readonly choices: readonly DataChoice[];
-}
-
-/** A data set that a recipe could use. */
-export interface DataChoice {
-  readonly file: string;
-  /** As the recipe would name it. */
-  readonly reference: string;
-  /** Inputs of the model that it does not feed; none is good. */
-  readonly unfed: readonly string[];
-  /** What it can judge with, where it has answers to compare to. */
-  readonly metric: string | null;
-  /** Why it cannot be used at all. */
-  readonly error: string | null;
-}
-
 export interface Progress {
   readonly token: string;
   /** Of the steps, `write`, `check` and so on, in order. */
@@ -510,13 +510,13 @@ export interface Report {
   readonly output: FileDigest;
   readonly environment: Readonly<Record<string, string>>;
   readonly steps: readonly StepReport[];
-  /** How the numbers that carry these names came about, wherever they stand in the report. */
-  readonly kinds?: Readonly<Record<string, NumberKind>>;
   readonly before: ModelReport;
   readonly after: ModelReport;
   readonly fidelity: Fidelity;
   readonly measured: Measured;
   readonly layers: readonly LayerReport[];
+  /** How the numbers came about: `exact`, `modelled` or `measured`, by where they stand in the report. */
+  readonly kinds?: Readonly<Record<string, NumberKind>>;
   /** What was checked of the result. */
   readonly checks?: ResultChecks;
   /** The recipe's budget; absent where it names none. */

@@ -89,6 +89,12 @@ export function count(option: string, given: string | undefined): number | undef
   return value;
 }
 
+/** @throws WhittleError where a result is over the budget of its recipe, so that CI fails */
+export function requireBudget({ budget = [] }: Pick<Report, 'budget'>): void {
+  const broken = budget.filter(({ kept }) => !kept);
+  if (broken.length) throw new WhittleError(broken.map(budgetText).join('; '));
+}
+
 interface Voice {
   readonly json: boolean;
   readonly quiet: boolean;
@@ -103,12 +109,6 @@ export function print(
 ): void {
   if (json) stdout.write(`${JSON.stringify(document)}\n`);
   else if (!quiet) stdout.write(`${lines().join('\n')}\n`);
-}
-
-/** @throws WhittleError where a result is over the budget of its recipe, so that CI fails */
-export function requireBudget({ budget = [] }: Pick<Report, 'budget'>): void {
-  const broken = budget.filter(({ kept }) => !kept);
-  if (broken.length) throw new WhittleError(broken.map(budgetText).join('; '));
 }
 
 type Progress = (label: string, fraction: number) => void;

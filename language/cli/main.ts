@@ -27,7 +27,7 @@ const USAGE = `whittle: see what an ONNX model costs on a device, and compress i
   whittle targets | passes | templates
 
 Every command takes --json (one JSON document on stdout) and --quiet. A target is an id or the path of a profile.
-Exit codes: 0 done, 1 failed or over the budget of the recipe, 2 wrong usage.
+Exit codes: 0 done, 1 failed or over the recipe's budget, 2 wrong usage.
 `;
 
 /** As shells report a program that Ctrl-C ended. */

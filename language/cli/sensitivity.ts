@@ -23,7 +23,7 @@ const sensitivity: Command = async (argv, surroundings) => {
   });
   const loaded = loadRecipe((positionals as [string])[0]);
   const model = modelOf(loaded, options.model);
-  const job = {
+  const question = {
     recipe: loaded.recipe,
     folder: loaded.folder,
     recipeFile: loaded.file,
@@ -34,7 +34,7 @@ const sensitivity: Command = async (argv, surroundings) => {
     samples: count('samples', options.samples),
   };
   const found = await withProgress(surroundings, options, (progress) =>
-    stepSensitivity(job, {
+    stepSensitivity(question, {
       signal: surroundings.interruption(),
       onProgress: progress,
       runtimeEntry: surroundings.runtimeEntry,

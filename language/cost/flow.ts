@@ -27,9 +27,15 @@ export function flowsBetween<K extends Pick<Kernel, 'main' | 'absorbed'>>(
     ...new Set(names.filter((name) => name && !work.isConstant(name)).map(home)),
   ];
   const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const isRead = (value: string) => outputs.has(value) || graph.consumers(value).length > 0;
   const flows = kernels
     .filter(({ main }) => work.of(main.id).kind !== 'free')
     .map((kernel): Flow<K> => {
+      if (kernel.absorbed.length === 0) {
+        const reads = stored(readsOf(kernel.main));
+        const writes = stored(kernel.main.outputs.filter((value) => value && isRead(value)));
+        return { kernel, reads, writes: writes.filter((value) => !reads.includes(value)) };
+      }
       const nodes = [kernel.main, ...kernel.absorbed];
       const ids = new Set(nodes.map(({ id }) => id));
       const written = nodes.flatMap((node) => node.outputs);
@@ -43,7 +49,10 @@ export function flowsBetween<K extends Pick<Kernel, 'main' | 'absorbed'>>(
   return { flows, inputs: graph.inputs.map(({ name }) => name), outputs: stored([...outputs]) };
 }
 
-const readsOf = (node: Node): readonly string[] => [...node.inputs, ...captures(node)];
+function readsOf(node: Node): readonly string[] {
+  const captured = captures(node);
+  return captured.length > 0 ? [...node.inputs, ...captured] : node.inputs;
+}
 
 /**
  * A view is stored as what it views, and so are conversions that vanish: a DequantizeLinear that a kernel absorbed, a

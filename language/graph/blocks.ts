@@ -1,7 +1,7 @@
 /** The tree of scopes of a graph: the model's own blocks, as its code named them, and the layers in them. */
 import { captures, type Graph, type Node } from './graph';
 import { likeness } from './blocks/likeness';
-import { sections, type Sectioned } from './blocks/sections';
+import { READABLE, sections, type Sectioned } from './blocks/sections';
 import { homesOf, separate } from './blocks/visits';
 
 export type Part = Block | Layer;
@@ -51,7 +51,11 @@ export function blockTree(graph: Graph, plumbing: (node: Node) => boolean): Bloc
     for (const output of node.outputs) passed.set(output, sources);
   }
   const layers = graph.order.filter((node) => !plumbing(node));
-  return treeOf(layers, { reads, likeness: (node) => likeness(node, graph) });
+  const found = new Map(layers.map((node) => [node.id, reads(node)]));
+  return treeOf(layers, {
+    reads: (node) => found.get(node.id) ?? reads(node),
+    likeness: (node) => likeness(node, graph),
+  });
 }
 
 /**
@@ -161,9 +165,10 @@ const isScope = (child: Child): child is Scope => 'segments' in child;
 function blockOf(scope: Scope, { inner, children }: Opened, path: string, wiring: Wiring): Block {
   const innerPath = path + pathOf(inner.segments.slice(scope.segments.length));
   const parts = children.map((child) => partOf(child, inner, innerPath, wiring));
-  const inSections = sections(listed(children, wiring)).map((section) =>
-    sectionOf(section, parts, innerPath),
-  );
+  const inSections =
+    parts.length <= READABLE
+      ? parts
+      : sections(listed(children, wiring)).map((section) => sectionOf(section, parts, innerPath));
   return { kind: 'block', path, whole: scope.whole, title: '', ...withLayers(inSections) };
 }
 

@@ -191,10 +191,12 @@ export class Graph {
     let cycle: Node | undefined;
     for (const start of this.#nodes.values()) {
       if (state.has(start.id)) continue;
-      const stack: { node: Node; needs: string[]; next: number }[] = [];
+      const stack: { node: Node; needs: readonly string[]; next: number }[] = [];
       const open = (node: Node) => {
         state.set(node.id, 'open');
-        stack.push({ node, needs: [...node.inputs, ...captures(node)], next: 0 });
+        const captured = captures(node);
+        const needs = captured.length > 0 ? [...node.inputs, ...captured] : node.inputs;
+        stack.push({ node, needs, next: 0 });
       };
       open(start);
       for (let top = stack.at(-1); top; top = stack.at(-1)) {
@@ -457,11 +459,11 @@ export class Graph {
 }
 
 /** The values that a node reads, each once. */
-function reads(node: Node): Set<string> {
-  const values = new Set<string>(node.inputs);
-  for (const value of captures(node)) values.add(value);
-  values.delete('');
-  return values;
+function reads(node: Node): string[] {
+  const values: string[] = [];
+  for (const value of node.inputs) if (value !== '' && !values.includes(value)) values.push(value);
+  const captured = captures(node);
+  return captured.length > 0 ? [...new Set([...values, ...captured])] : values;
 }
 
 /** The tensor that a Constant node holds, whichever of its attributes gives it. */
@@ -496,14 +498,16 @@ function numberConstant(name: string, value: AttributeValue): Tensor | undefined
   return undefined;
 }
 
+const NO_BODIES: readonly GraphRecord[] = [];
+
 /** Subgraphs of a node: the bodies of If, Loop and Scan. */
-export function subgraphs(node: NodeRecord): GraphRecord[] {
-  const out: GraphRecord[] = [];
+export function subgraphs(node: NodeRecord): readonly GraphRecord[] {
+  let out: GraphRecord[] | undefined;
   for (const { value } of node.attributes.values()) {
-    if (value.kind === 'graph') out.push(value.value);
-    else if (value.kind === 'graphs') out.push(...value.value);
+    if (value.kind === 'graph') (out ??= []).push(value.value);
+    else if (value.kind === 'graphs') (out ??= []).push(...value.value);
   }
-  return out;
+  return out ?? NO_BODIES;
 }
 
 const captureCache = new WeakMap<GraphRecord, readonly string[]>();

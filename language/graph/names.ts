@@ -25,6 +25,8 @@ export function freshName(base: string, taken: (name: string) => boolean, separa
 export function scopeOf(node: NodeRecord): string {
   const exported = node.metadata.get('pkg.torch.onnx.name_scopes');
   if (exported !== undefined) return scopeOfModules(parsePythonStrings(exported));
+  if (node.name.startsWith('/') && !node.name.includes('//'))
+    return node.name.slice(0, node.name.lastIndexOf('/'));
   const segments = node.name.includes('/') ? node.name.split('/') : dottedSegments(node.name);
   return joinScope(segments.slice(0, -1));
 }

@@ -8,6 +8,8 @@ const HEADER_BYTES = 20; // a key and a value or length, both varints of at most
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+const EMPTY = Buffer.alloc(0);
+
 /**
  * Walks the fields of one message. After `next()` the current field is `field` with wire type `wire`; its value is
  * `value` (varint), or the range [start, end) (everything else).
@@ -24,7 +26,7 @@ export class FieldReader {
   #middle = 0;
   #high = 0;
   #position: number;
-  #buffer: Uint8Array = new Uint8Array(0);
+  #buffer: Buffer = EMPTY;
   #bufferStart = 0;
 
   constructor(
@@ -103,7 +105,7 @@ export class FieldReader {
   /** Text that identifies something, which has to be the same wherever it stands. */
   name(): string {
     try {
-      return strictDecoder.decode(this.bytes());
+      return this.#ascii() ?? strictDecoder.decode(this.bytes());
     } catch (error) {
       if (error instanceof WhittleError) throw error;
       throw this.#malformed('a name that is not valid UTF-8');
@@ -115,7 +117,10 @@ export class FieldReader {
   /** Fields of the current embedded message. */
   message(what: string): FieldReader {
     if (this.wire !== Wire.bytes) throw this.#malformed('a number where a message belongs');
-    return new FieldReader(this.source, this.start, this.end, what);
+    const reader = new FieldReader(this.source, this.start, this.end, what);
+    reader.#buffer = this.#buffer;
+    reader.#bufferStart = this.#bufferStart;
+    return reader;
   }
   /** The current field's numbers, packed or single. */
   *varints(): Generator<number> {
@@ -146,6 +151,15 @@ export class FieldReader {
     for (let at = 0; at < bytes.byteLength; at += 4) yield data.getFloat32(at, true);
   }
 
+  /** The field as text where it is plain and at hand, which names nearly always are. */
+  #ascii(): string | undefined {
+    const from = this.start - this.#bufferStart;
+    const to = this.end - this.#bufferStart;
+    if (this.wire === Wire.varint || from < 0 || to > this.#buffer.byteLength) return undefined;
+    for (let at = from; at < to; at++) if (this.#buffer[at]! > 127) return undefined;
+    return this.#buffer.toString('latin1', from, to);
+  }
+
   #take(length: number): void {
     this.start = this.#position;
     this.#position += length;
@@ -160,6 +174,12 @@ export class FieldReader {
     const buffer = this.#buffer;
     const last = Math.min(buffer.byteLength, this.limit - this.#bufferStart);
     let at = this.#position - this.#bufferStart;
+    if (at < last && buffer[at]! < 128) {
+      this.#low = buffer[at]!;
+      this.#middle = this.#high = 0;
+      this.#position++;
+      return;
+    }
     const parts: [number, number, number] = [0, 0, 0]; // 28, 28 and 8 bits
     for (let i = 0; i < 10; i++) {
       if (at >= last) throw this.#malformed('a number that is cut off');
@@ -181,7 +201,8 @@ export class FieldReader {
     if (this.#position >= this.#bufferStart && this.#position + HEADER_BYTES <= have) return;
     if (have >= this.limit && this.#position >= this.#bufferStart && this.#position < have) return;
     const end = Math.min(this.limit, this.#position + 4096);
-    this.#buffer = this.source.read(this.#position, end);
+    const bytes = this.source.read(this.#position, end);
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#bufferStart = this.#position;
   }
 

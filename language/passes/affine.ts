@@ -7,8 +7,18 @@ export interface Affine {
   readonly zeroPoint: number;
 }
 
-/** uint8, asymmetric, covering the range and zero. A range of nothing but zero gets scale 1. */
-export function affineOfRange({ min, max }: Range): Affine {
+/** `symmetric`: zero lies in the middle, at code 128, unless nothing is negative. */
+export type ActivationScheme = 'asymmetric' | 'symmetric';
+
+/** uint8, covering the range and zero. A range of nothing but zero gets scale 1. */
+export function affineOfRange(
+  { min, max }: Range,
+  scheme: ActivationScheme = 'asymmetric',
+): Affine {
+  if (scheme === 'symmetric' && min < 0) {
+    const scale = Math.fround(Math.max(-min, max, 0) / 127);
+    return { scale: scale > 0 ? scale : 1, zeroPoint: 128 };
+  }
   const [low, high] = [Math.min(0, min), Math.max(0, max)];
   const scale = Math.fround((high - low) / 255);
   if (!(scale > 0)) return { scale: 1, zeroPoint: 0 };

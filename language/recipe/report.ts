@@ -13,6 +13,7 @@ import type {
   Fidelity,
   LayerReport,
   ModelReport,
+  NumberKind,
   Report,
   StepReport,
 } from '../protocol';
@@ -36,27 +37,34 @@ export interface ReportRequest {
   readonly checks: Checks;
 }
 
+/** A state of the model with its cost on each target. */
+interface Costed {
+  readonly counted: Situation;
+  readonly costs: readonly TargetEstimate[];
+}
+
 export async function makeReport(request: ReportRequest): Promise<Report> {
   const { job, base, run, seconds, provenance, written, checks } = request;
   const profiles = recipeTargets(job.recipe, job.folder);
   const resolve = (id: string) => targetProfile(id, job.folder);
-  const known = new Map<Situation, TargetEstimate[]>();
-  const costOf = (situation: Situation) => {
+  const isLeast = base.free.length > 0;
+  const known = new Map<Situation, Costed>();
+  const costOf = (situation: Situation): Costed => {
     let found = known.get(situation);
     if (!found) {
-      const { graph, facts } = atLeast(base, situation);
-      found = profiles.map((profile) => estimate(graph, facts, profile, { resolve }));
-      known.set(situation, found);
+      const counted = atLeast(base, situation);
+      const costs = profiles.map((profile) =>
+        estimate(counted.graph, counted.facts, profile, { resolve }),
+      );
+      known.set(situation, (found = { counted, costs }));
     }
     return found;
   };
-  const result = run.outcomes.at(-1)?.situation ?? base;
-  const [first, last] = [costOf(base), costOf(result)];
-  const [before, after] = [atLeast(base, base), atLeast(base, result)];
-  const isLeast = base.free.length > 0;
+  const [first, last] = [costOf(base), costOf(run.outcomes.at(-1)?.situation ?? base)];
   const budget = budgetReports(job.recipe, checks.fidelity, (id) => {
     const at = profiles.findIndex((profile) => profile.id === resolve(id).id);
-    return (last[at] ?? estimate(after.graph, after.facts, resolve(id), { resolve })).total;
+    const { graph, facts } = last.counted;
+    return (last.costs[at] ?? estimate(graph, facts, resolve(id), { resolve })).total;
   });
   return {
     version: 1,
@@ -69,40 +77,42 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
     },
     output: { path: job.output, bytes: statSync(written).size, sha256: await fileHash(written) },
     environment: environment(checks.runtime),
-    steps: run.attempts.map(({ before: old, outcome, guard }, i): StepReport => {
+    steps: run.attempts.map(({ before, outcome, guard }, i): StepReport => {
       const { step, sites, skipped, situation } = outcome;
-      const [was, is] = [costOf(old), costOf(situation)];
+      const [old, fresh] = [costOf(before).costs, costOf(situation).costs];
       return {
         pass: step.pass.id,
         title: step.pass.title,
         sites: sites.length,
         skipped,
         seconds: seconds[i] ?? 0,
-        latencyMs: byTarget(profiles, (t) => latencyChange(was[t]!, is[t]!)),
+        latencyMs: byTarget(profiles, (t) => latencyChange(old[t]!, fresh[t]!)),
         ...(guard && { guard }),
       };
     }),
-    kinds: KINDS,
-    before: modelReport(before, statSync(job.model).size, profiles, first, isLeast),
-    after: modelReport(after, statSync(written).size, profiles, last, isLeast),
+    before: modelReport(first.counted, statSync(job.model).size, profiles, first.costs, isLeast),
+    after: modelReport(last.counted, statSync(written).size, profiles, last.costs, isLeast),
     fidelity: checks.fidelity,
     measured: checks.measured,
+    kinds: KINDS,
     checks: checks.checks,
     ...(budget.length && { budget }),
-    layers: layerReports(before, after, profiles, first, last),
+    layers: layerReports(first.counted, last.counted, profiles, first.costs, last.costs),
   };
 }
 
-/** What each number of a model or a layer is. */
-const KINDS: NonNullable<Report['kinds']> = {
-  bytes: 'exact',
-  fileBytes: 'exact',
-  macs: 'exact',
-  parameters: 'exact',
-  weightBytes: 'exact',
-  latencyMs: 'modelled',
-  energyMj: 'modelled',
-  seconds: 'measured',
+/** By where numbers stand in the report. */
+const KINDS: Readonly<Record<string, NumberKind>> = {
+  '*.bytes': 'exact',
+  '*.fileBytes': 'exact',
+  '*.macs': 'exact',
+  '*.parameters': 'exact',
+  '*.weightBytes': 'exact',
+  'steps.latencyMs': 'modelled',
+  'steps.seconds': 'measured',
+  '*.targets.latencyMs': 'modelled',
+  '*.targets.energyMj': 'modelled',
+  'layers.latencyMs': 'modelled',
   fidelity: 'measured',
   measured: 'measured',
 };

@@ -129,7 +129,7 @@ export const reportSchema = z
     measured,
     layers: z.array(layer).readonly(),
     kinds: z.exactOptional(
-      z.record(z.string(), kind).meta({ description: 'By the name of the number' }),
+      z.record(z.string(), kind).meta({ description: 'By where numbers stand in the report' }),
     ),
     checks: z.exactOptional(checks),
     budget: z.exactOptional(z.array(budget).readonly()),

@@ -1,12 +1,9 @@
 /**
- * How long a flat layout takes, on graphs of three families and several sizes. Bundled and run by Node; the fastest of
- * some runs counts, since other work on the machine only ever adds time.
- *
- *     npx esbuild test/bench/layout.bench.ts --bundle --platform=node --format=esm --outfile=dist/bench/layout.mjs
- *     node dist/bench/layout.mjs
+ * How long a flat layout takes, on graphs of four families and several sizes. The fastest of some runs counts, since
+ * other work on the machine only ever adds time.
  */
-import { cpus } from 'node:os';
 import { layered, type Item, type Link } from '../../language/graph/layout/layered';
+import type { Row } from './lib/bench';
 
 interface Drawing {
   readonly items: readonly Item[];
@@ -105,20 +102,17 @@ function fastest({ items, links }: Drawing): number {
   return best;
 }
 
-console.log(
-  `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`,
-);
-let missed = 0;
-for (const [family, make] of Object.entries(FAMILIES))
-  for (const nodes of [300, 1000, 5000, 10000]) {
-    const drawing = make(nodes);
-    const ms = fastest(drawing);
-    const budget = BUDGETS_MS.get(nodes);
-    const late = budget !== undefined && ms > budget;
-    if (late) missed++;
-    const size = `${drawing.items.length} nodes, ${drawing.links.length} links`;
-    console.log(
-      `${family.padEnd(8)} ${size.padEnd(28)} ${ms.toFixed(1).padStart(8)} ms${late ? ' OVER BUDGET' : ''}`,
-    );
-  }
-process.exitCode = missed > 0 ? 1 : 0;
+export default function (): Row[] {
+  return Object.entries(FAMILIES).flatMap(([family, make]) =>
+    [300, 1000, 5000, 10000].map((nodes): Row => {
+      const drawing = make(nodes);
+      const bar = BUDGETS_MS.get(nodes);
+      return {
+        name: `${family}, ${drawing.items.length} nodes, ${drawing.links.length} links`,
+        value: fastest(drawing),
+        unit: 'ms',
+        ...(bar !== undefined && { bar }),
+      };
+    }),
+  );
+}

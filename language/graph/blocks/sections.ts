@@ -19,7 +19,7 @@ export interface Listed {
 export type Sectioned = number | readonly Sectioned[];
 
 /** Lists up to this length are read as they are. */
-const READABLE = 40;
+export const READABLE = 40;
 /** Lengths of the sections that are made of what does not repeat. */
 const SECTION = 16;
 /** A value that is read so far away (a tap of a pyramid, a mask) does not hold together what lies between. */

@@ -126,20 +126,25 @@ function tangled<T>(
   { id, reads }: Grouping<T>,
 ): ReadonlySet<string> {
   const order = new Map([...new Set(groupOf.values())].map((group, i) => [group, i]));
+  const readsLater = (member: T): boolean => {
+    const to = order.get(groupOf.get(id(member))!)!;
+    return reads(member).some((source) => {
+      const from = groupOf.get(source);
+      return from !== undefined && order.get(from)! > to;
+    });
+  };
+  if (!members.some(readsLater)) return new Set();
   const sources = new Map<string, Set<string>>();
-  let circular = false;
   for (const member of members) {
     const to = groupOf.get(id(member))!;
     for (const source of reads(member)) {
       const from = groupOf.get(source);
       if (from === undefined || from === to) continue;
-      circular ||= order.get(from)! > order.get(to)!;
       const known = sources.get(to);
       if (known) known.add(from);
       else sources.set(to, new Set([from]));
     }
   }
-  if (!circular) return new Set();
   const targets = new Map<string, Set<string>>();
   for (const [to, froms] of sources)
     for (const from of froms) targets.set(from, (targets.get(from) ?? new Set()).add(to));

@@ -56,7 +56,7 @@ describe('what is wrong is said', () => {
     [
       'a mistyped kind of source',
       { ...fine, source: { nzp: './x' } },
-      /nzp is no source of data .*Did you mean npz\?/,
+      /nzp is no source of data .*Did you mean npz or npy\?/,
     ],
     ['an unknown key', { ...fine, colour: 1 }, /colour is not known here/],
     [

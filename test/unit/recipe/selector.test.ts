@@ -7,7 +7,8 @@ import { baseOf, network, stepsOf } from './subject';
 const CONVS = ['/stem/conv/Conv', '/body/blocks.0/conv/Conv'];
 
 describe('selectors', () => {
-  const graph = network();
+  const model = baseOf(network());
+  const { graph } = model;
   const cases: [selector: string, nodes: string[]][] = [
     ['/stem/conv/Conv', ['/stem/conv/Conv']],
     ['/stem', ['/stem/conv/Conv', '/stem/Relu']],
@@ -23,7 +24,7 @@ describe('selectors', () => {
     ['Flatten_5', ['Flatten_5']],
   ];
   it.each(cases)('%s', (selector, nodes) => {
-    expect([...selectNodes(graph, selector)]).toEqual(nodes);
+    expect([...selectNodes(model, selector)]).toEqual(nodes);
   });
 
   const nothing: [selector: string, message: RegExp][] = [
@@ -35,7 +36,7 @@ describe('selectors', () => {
     ['/stem/(conv|Relu)', /matches nothing/],
   ];
   it.each(nothing)('%s matches nothing', (selector, message) => {
-    expect(() => selectNodes(graph, selector)).toThrow(message);
+    expect(() => selectNodes(model, selector)).toThrow(message);
   });
 
   it('tells duplicate names apart by their number', () => {
@@ -44,7 +45,7 @@ describe('selectors', () => {
       outputs: [value('z', [1, 4])],
       nodes: [node('Relu', ['x'], ['y'], {}, 'act'), node('Relu', ['y'], ['z'], {}, 'act')],
     });
-    expect([...selectNodes(twice, 'act#2')]).toEqual(['act#2']);
+    expect([...selectNodes(baseOf(twice), 'act#2')]).toEqual(['act#2']);
     expect(twice.node('act#2')!.outputs).toEqual(['z']);
   });
 });

@@ -19,7 +19,15 @@ describe('bundled models', () => {
     const found = await compare(model, model, { ...shapes, samples: 50 });
     expect(found).toMatchObject({ generated: false, samples: 50 });
     expect(found.outputs).toEqual([
-      { name: 'logits', sqnrDb: null, cosine: 1, maxAbs: 0, agreement: null },
+      {
+        name: 'logits',
+        sqnrDb: null,
+        cosine: 1,
+        maxAbs: 0,
+        agreement: null,
+        klNats: 0,
+        top1Agreement: 1,
+      },
     ]);
     expect(found.metric!.drop).toBe(0);
   });
@@ -93,6 +101,8 @@ describe('differences', () => {
       cosine: null,
       maxAbs: 1,
       agreement: 5 / 6,
+      klNats: null,
+      top1Agreement: null,
     });
   });
 

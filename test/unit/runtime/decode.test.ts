@@ -1,6 +1,6 @@
 /** Key-value caches: found in the graph, empty at the start, carried from step to step. */
 import { describe, expect, it } from 'vitest';
-import type { Description } from '../../../language/data/description';
+import type { ArrayDescription } from '../../../language/data/description';
 import { cachesOf } from '../../../language/runtime/caches';
 import { runTask } from '../../../language/runtime/runtime';
 import { ints, makeGraph, node, value, weight } from '../../models';
@@ -50,14 +50,14 @@ describe('caches', () => {
 
 describe('decoding', () => {
   const ids = range(24).map((i) => (i * i + 3) % 5);
-  const description = (change: Partial<Description> = {}): Description => ({
+  const description = (change: Partial<ArrayDescription> = {}): ArrayDescription => ({
     source: { npz: 'ids.npz' },
     inputs: { ids: { array: 'ids', slice: [0, -1] }, mask: { fill: 1, shape: [5] } },
     target: { array: 'ids', slice: [1] },
     metric: { id: 'perplexity', output: 'scores' },
     ...change,
   });
-  const evaluate = (change: Partial<Description>) => {
+  const evaluate = (change: Partial<ArrayDescription>) => {
     folder.write('ids.npz', npz({ ids: npy('<i8', [4, 6], ids) }));
     const model = host.model('decoder.onnx', decoder());
     const data = { dataset: description(change), folder: folder.path };

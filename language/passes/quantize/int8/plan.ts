@@ -1,0 +1,80 @@
+/** What is measured: ranges of activations, and how much each site costs in accuracy. */
+import type { Graph } from '../../../graph/graph';
+import { narrowedRange, type RangeMethod } from '../../calibration';
+import type { Evidence, Range } from '../../pass';
+
+export interface RangeRequest {
+  readonly method: 'minmax' | RangeMethod;
+  readonly percentile: number;
+}
+
+/** Samples that a search for a range looks at, and how many values are held in memory at once. */
+const SAMPLES = 16;
+const VALUES_AT_ONCE = 8;
+
+export async function measureRanges(
+  graph: Graph,
+  values: readonly string[],
+  { method, percentile }: RangeRequest,
+  evidence: Evidence,
+): Promise<Record<string, Range>> {
+  const ranges = new Map(await evidence.ranges(values, graph));
+  if (method === 'minmax') return Object.fromEntries(ranges);
+  const narrowed = values.filter((value) => graph.producer(value)?.op !== 'Softmax');
+  for (let i = 0; i < narrowed.length; i += VALUES_AT_ONCE) {
+    const some = narrowed.slice(i, i + VALUES_AT_ONCE);
+    evidence.progress(some[0]!);
+    for (const [value, activations] of await evidence.activations(some, SAMPLES, graph))
+      ranges.set(value, narrowedRange(ranges.get(value)!, activations, method, percentile));
+  }
+  return Object.fromEntries(ranges);
+}
+
+/** Limits on what measurement may leave float beside what the form's rules do. */
+export interface Exclusion {
+  /** So many of the most sensitive sites. */
+  readonly count: number;
+  /** Deviation of the outputs, Σ(a − b)² / Σa², above which sites are left float, the most sensitive first. */
+  readonly maxDeviation: number | undefined;
+}
+
+/**
+ * The sites to leave float: measured by how much nearer the outputs come when one site alone is left float.
+ * @param quantisedBut the graph with all but some sites quantised
+ */
+export async function mostSensitive(
+  sites: readonly string[],
+  { count, maxDeviation }: Exclusion,
+  quantisedBut: (float: readonly string[]) => Graph,
+  evidence: Evidence,
+): Promise<string[]> {
+  if (count === 0 && maxDeviation === undefined) return [];
+  const candidates = [quantisedBut([]), ...sites.map((site) => quantisedBut([site]))];
+  const [all, ...without] = await evidence.deviations(candidates);
+  const order = sites
+    .map((site, i) => ({ site, deviation: without[i]! }))
+    .sort((a, b) => a.deviation - b.deviation)
+    .map(({ site }) => site);
+  if (maxDeviation === undefined) return order.slice(0, count);
+  return fewestWithin(order, count, maxDeviation, all!, quantisedBut, evidence);
+}
+
+/** More sites left float never deviate more, so that halving finds how many are needed. */
+async function fewestWithin(
+  order: readonly string[],
+  count: number,
+  maxDeviation: number,
+  all: number,
+  quantisedBut: (float: readonly string[]) => Graph,
+  evidence: Evidence,
+): Promise<string[]> {
+  if (count === 0 && all <= maxDeviation) return [];
+  let [low, high] = [count, order.length];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const [deviation] = await evidence.deviations([quantisedBut(order.slice(0, middle))]);
+    if (deviation! <= maxDeviation) high = middle;
+    else low = middle + 1;
+  }
+  return order.slice(0, low);
+}
