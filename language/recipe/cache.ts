@@ -7,8 +7,8 @@ import { textHash } from './files';
 /** @param key everything that the result depends on, as plain JSON */
 export async function cached<T>(kind: string, key: unknown, work: () => Promise<T>): Promise<T> {
   const file = path.join(cacheFolder(), kind, `${textHash(JSON.stringify([FORMAT, key]))}.json`);
-  const known = readKept<T>(file);
-  if (known !== undefined) return known;
+  const known = readKept(file);
+  if (known !== undefined) return known as T;
   const result = await work();
   keep(file, result);
   return result;
@@ -17,9 +17,9 @@ export async function cached<T>(kind: string, key: unknown, work: () => Promise<
 /** Raised when results of older versions would be misread. */
 const FORMAT = 1;
 
-function readKept<T>(file: string): T | undefined {
+function readKept(file: string): unknown {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as T;
+    return JSON.parse(readFileSync(file, 'utf8'));
   } catch {
     return undefined; // absent, or cut short by a crash: it is computed again
   }

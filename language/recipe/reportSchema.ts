@@ -43,6 +43,7 @@ const model = z.object({
   macs: z.number().nullable(),
   parameters: z.number().int(),
   weightBytes: z.number(),
+  partial: z.exactOptional(z.boolean().meta({ description: 'At least so many MACs' })),
   targets: z
     .array(
       z.object({

@@ -26,7 +26,13 @@ export function reportRows({ before, after, fidelity, measured }: Report): Repor
     row('File', 'exact', [before.fileBytes, after.fileBytes], bytes),
     row('Weights', 'exact', [before.weightBytes, after.weightBytes], bytes),
     row('Parameters', 'exact', [before.parameters, after.parameters], whole),
-    row('MACs', 'exact', [before.macs, after.macs], whole),
+    row(
+      'MACs',
+      'exact',
+      [before.macs, after.macs],
+      whole,
+      (before.partial ?? false) || (after.partial ?? false),
+    ),
   ];
   after.targets.forEach(({ title, latencyMs, energyMj, partial }, t) => {
     const old = before.targets[t];

@@ -1,0 +1,155 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { float32Tensor } from '../../../language/onnx/tensor';
+import { applyRecipe, type ApplyJob } from '../../../language/recipe/apply';
+import { vocabulary } from '../../../language/recipe/bundled';
+import { beyondTolerance, unfusedLayers } from '../../../language/recipe/postconditions';
+import { parseRecipe, requireRecipe } from '../../../language/recipe/recipe';
+import { makeGraph, node, value, weight } from '../../models';
+import { npy, npz, testFolder } from '../data/arrays';
+import { testHost } from '../runtime/host';
+
+const host = testHost();
+const folder = testFolder();
+const PATIENCE = { timeout: 120_000 };
+const SIZE = 16;
+
+describe('what a result has to keep to', () => {
+  const output = { name: 'y', sqnrDb: 20, cosine: 0.99, maxAbs: 0.5 };
+  it.for([
+    [{ sqnr: 21 }, output, /SQNR of 20.0 dB, less than 21 dB/],
+    [{ cosine: 0.995 }, output, /cosine of 0.9900/],
+    [{ maxAbs: 0.1 }, output, /by up to 0.5000, more than 0.1/],
+    [{ sqnr: 1 }, { ...output, sqnrDb: null, cosine: null, maxAbs: null }, /cannot be compared/],
+  ] as const)('is held against %j', ([tolerance, found, complaint]) => {
+    expect(beyondTolerance(tolerance, [found])).toMatch(complaint);
+  });
+
+  it('may be kept', () => {
+    expect(beyondTolerance({ sqnr: 20, cosine: 0.99, maxAbs: 0.5 }, [output])).toBeUndefined();
+    const equal = { ...output, sqnrDb: null, cosine: 1, maxAbs: 0 };
+    expect(beyondTolerance({ sqnr: 90 }, [equal])).toBeUndefined();
+  });
+
+  it('is integer kernels for quantised layers', () => {
+    const executed = new Map([
+      ['a', 'QLinearConv'],
+      ['b', 'com.microsoft.nchwc.Conv'],
+      ['c', 'MatMul'],
+      ['d', 'com.microsoft.MatMulIntegerToFloat'],
+    ]);
+    expect(unfusedLayers(['a', 'b', 'c', 'd', 'gone'], executed)).toEqual([
+      { node: 'b', kernel: 'com.microsoft.nchwc.Conv' },
+      { node: 'c', kernel: 'MatMul' },
+    ]);
+  });
+});
+
+describe('applying', PATIENCE, () => {
+  let model: string;
+  const RECIPE = `
+version: 1
+calibration: { dataset: { source: { npz: x.npz }, inputs: { x: { array: x } } } }
+budget: { latency: { target: mobile.pixel3-cpu, max: 1s } }
+`;
+  const job = (name: string, text: string): ApplyJob => ({
+    recipe: requireRecipe(parseRecipe(RECIPE + text, vocabulary(folder.path)), 'test'),
+    folder: folder.path,
+    recipeFile: undefined,
+    recipeText: RECIPE + text,
+    model,
+    output: path.join(folder.path, `${name}.onnx`),
+    overwrite: false,
+    shapes: {},
+    decisionsOut: path.join(folder.path, `${name}.decisions.json`),
+  });
+  const control = () => ({
+    signal: new AbortController().signal,
+    onProgress: () => undefined,
+    runtimeEntry: host.entry,
+  });
+
+  beforeAll(() => {
+    const samples = Array.from({ length: 8 * SIZE }, (_, i) => Math.sin(i * 1.7));
+    folder.write('x.npz', npz({ x: npy('<f4', [8, SIZE], samples) }));
+    const loud = Array.from({ length: SIZE * SIZE }, (_, i) =>
+      i % SIZE === 3 ? 900 * Math.cos(i) : Math.cos(i),
+    );
+    const calm = Array.from({ length: SIZE }, (_, c) => (c === 3 ? 1 / 900 : 1));
+    model = host.model(
+      'layers.onnx',
+      makeGraph({
+        inputs: [value('x', ['n', SIZE])],
+        outputs: [value('y', ['n', SIZE])],
+        weights: [
+          weight('w', [SIZE, SIZE]),
+          float32Tensor('loud', loud, [SIZE, SIZE]),
+          float32Tensor('calm', calm, [SIZE]),
+        ],
+        nodes: [
+          node('MatMul', ['x', 'w'], ['a'], {}, 'plain'),
+          node('MatMul', ['a', 'loud'], ['b'], {}, 'fragile'),
+          node('Mul', ['b', 'calm'], ['y'], {}, 'quieter'),
+        ],
+      }),
+    );
+  });
+
+  it('beyond the tolerance writes nothing and names step and layer', async () => {
+    const text = `
+tolerance: { sqnr: 25dB }
+steps: [{ pass: quantize.int8, at: '**', weights: per-tensor }]
+`;
+    const wrong = job('wrong', text);
+    await expect(applyRecipe(wrong, control())).rejects.toThrow(
+      /beyond its tolerance: output y .*step 1, quantize.int8, layer fragile.*except: "fragile"/s,
+    );
+    expect(existsSync(wrong.output)).toBe(false);
+    expect(host.leftovers()).toEqual([]);
+  });
+
+  it('leaves out what does not pay, says so, and repeats it from its decisions', async () => {
+    const text = `
+guard: { minGain: 5%, drop: true }
+steps:
+  - { pass: prune.magnitude, ratio: 0.5, at: plain }
+  - { pass: quantize.int8, at: plain }
+`;
+    const guarded = job('guarded', text);
+    const { content } = await applyRecipe(guarded, control());
+    const [pruning, quantising] = content.steps;
+    expect(pruning!.guard).toMatchObject({
+      gain: 0,
+      kind: 'modelled',
+      on: 'mobile.pixel3-cpu',
+      pays: false,
+      dropped: true,
+    });
+    expect(quantising!.guard).toMatchObject({ minGain: 0.05 });
+    expect(content.budget).toMatchObject([{ what: 'latency', kind: 'modelled', kept: true }]);
+    expect(content.checks!.loads).toBe(true);
+    expect(Object.keys(content.checks!.kernels).length).toBeGreaterThan(0);
+
+    const again = { ...job('again', text), replay: guarded.decisionsOut };
+    await applyRecipe(again, control());
+    expect(readFileSync(again.output).equals(readFileSync(guarded.output))).toBe(true);
+  });
+
+  it('may be guarded by what this machine measures', async () => {
+    const text = `
+guard: { minGain: 99%, on: measured }
+steps: [{ pass: prune.magnitude, ratio: 0.5, at: plain }]
+`;
+    const { content } = await applyRecipe(job('measured', text), control());
+    const { gain, ...guard } = content.steps[0]!.guard!;
+    expect(guard).toEqual({
+      minGain: 0.99,
+      kind: 'measured',
+      on: 'this machine',
+      pays: false,
+      dropped: false,
+    });
+    expect(gain).toBeLessThan(0.99);
+  });
+});
