@@ -47,23 +47,19 @@ interface Data {
 }
 
 /**
- * Asks for the samples that a step needs and the recipe does not name; they are written into it. A template stays as it is:
- * it belongs to no model, and its made-up inputs only stand for samples of the user's. Undefined when nobody chose.
+ * Asks for the samples that a step needs and the recipe does not name; they are written into it. A template stays as it is,
+ * and its made-up inputs only stand for samples of the user's. Undefined when nobody chose.
  */
 async function missingData(context: Context, job: Job): Promise<Data | undefined> {
   const offer = await dataFor(context, job);
-  const template = isTemplate(context, job.recipe);
-  if (offer.missing === null || (offer.madeUp && !template)) return {};
+  if (offer.missing === null || (offer.madeUp && !job.template)) return {};
   const dataset = await pickData(context, job, offer, 'calibration');
   if (!dataset) return undefined;
-  if (template) return { calibration: dataset };
+  if (job.template) return { calibration: dataset };
   const document = await vscode.workspace.openTextDocument(job.recipe);
   await editRecipe(context.backend, document, { kind: 'data', use: 'calibration', dataset });
   return {};
 }
-
-const isTemplate = ({ extensionUri }: Context, recipe: vscode.Uri) =>
-  recipe.path.startsWith(`${vscode.Uri.joinPath(extensionUri, 'templates').path}/`);
 
 /** An output that exists is asked about; where the folder cannot be written, another is asked for. */
 async function whereTo(context: Context, job: Job): Promise<Output | undefined> {

@@ -36,9 +36,10 @@ const workbench = await openWorkbench({
 });
 const { page } = workbench;
 await page.setViewportSize({ width: 1440, height: 900 });
-await workbench.contextMenu('samples/shapes-vit.whittle.yaml', 'Open in Compression Designer');
-const designer = await openedDesigner(workbench);
 await workbench.command('View: Toggle Primary Side Bar Visibility');
+await workbench.command('Whittle: Open in Compression Designer');
+await workbench.choose('shapes-vit.onnx');
+const designer = await openedDesigner(workbench);
 await designer.id('step-select-0').click();
 await designer.frame.locator('.parameter').first().waitFor();
 await page.mouse.move(720, 20);

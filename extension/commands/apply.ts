@@ -25,7 +25,11 @@ export const applyCommand = (context: Context) => async (argument?: unknown) => 
   if (!choice) return;
   const model = given ?? (await modelOf(choice));
   if (model === 'cancelled') return;
-  await applyRecipe(context, { recipe: choice.uri, model: model === 'own' ? undefined : model });
+  await applyRecipe(context, {
+    recipe: choice.uri,
+    model: model === 'own' ? undefined : model,
+    template: choice.template,
+  });
 };
 
 interface RecipeItem extends FileItem {

@@ -6,6 +6,8 @@ export interface Job {
   readonly recipe: vscode.Uri;
   /** In place of the model that the recipe names. */
   readonly model?: vscode.Uri | undefined;
+  /** It belongs to no model, and stays as it is. */
+  readonly template?: boolean;
 }
 
 /** How the server is asked about a job. An open document goes by its URI, so that what is not saved yet counts. */

@@ -107,7 +107,7 @@ function Graph() {
           multiSelectionKeyCode={null}
           panActivationKeyCode={null}
           nodeClickDistance={4}
-          attributionPosition="bottom-center"
+          attributionPosition="top-right"
           onNodeClick={onNodeClick}
           onNodeDoubleClick={onNodeDoubleClick}
           onNodeContextMenu={onNodeContextMenu}
