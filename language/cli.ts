@@ -7,6 +7,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ default: Command }>>> = 
   inspect: () => import('./cli/inspect'),
   estimate: () => import('./cli/estimate'),
   apply: () => import('./cli/apply'),
+  calibrate: () => import('./cli/calibrate'),
   evaluate: () => import('./cli/evaluate'),
   targets: () => import('./cli/targets'),
   passes: () => import('./cli/passes'),
@@ -18,6 +19,7 @@ const USAGE = `whittle: see what an ONNX model costs on a device, and compress i
   whittle inspect  MODEL [--shape NAME=SIZE[,SIZE...]]... [--values]
   whittle estimate MODEL [--recipe RECIPE] --target TARGET [--target TARGET]... [--shape ...] [--as int8|fp16] [--decisions FILE]
   whittle apply    RECIPE [--model MODEL] [-o OUTPUT] [--report FILE] [--shape ...] [--force] [--decisions FILE] [--replay FILE]
+  whittle calibrate TARGET MEASUREMENTS.csv -o NAME.target.yaml [--as int8|fp16] [--title TITLE]
   whittle evaluate MODEL [--against REFERENCE] --data NAME.dataset.yaml [--metric METRIC] [--samples N]
   whittle targets | passes | templates
 
