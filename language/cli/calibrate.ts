@@ -103,7 +103,6 @@ function show(
     constants: {
       scales,
       precisions: profile.precisions,
-      ...(profile.perRunUs !== undefined && { perRunUs: profile.perRunUs }),
     },
     leaveOneOut: { ...error, measurements: heldOut },
     warnings,

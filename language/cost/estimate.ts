@@ -11,7 +11,7 @@ import { fpgaCost } from './fpga';
 import { kernels, type Kernel } from './kernels';
 import { peakBytes } from './liveness';
 import { DENSE } from './measure';
-import { mobileCost } from './mobile';
+import { mobileCost, perRunMs } from './mobile';
 import { combined, concluded, type Cost, type Layer } from './phases';
 import { atPrecision, narrowedBytes, type Precision } from './precision';
 import type { TargetProfile } from './profile';
@@ -64,7 +64,14 @@ export function estimate(
   const activations = peakBytes(flows, (value) => bytesOn(value, target));
   const weightBytes = placed.reduce((sum, { workload }) => sum + workload.weightBytes, 0);
   const latencyMs = layers.reduce((sum, layer) => sum + (layer.latencyMs ?? 0), 0);
-  const fixedMs = target.kind === 'mobile' ? (target.perRunUs ?? 0) / 1e3 : 0;
+  const onTarget = placed.filter(({ profile }) => profile === target);
+  const fixedMs =
+    target.kind === 'mobile'
+      ? perRunMs(
+          onTarget.map(({ workload }) => workload),
+          target,
+        )
+      : 0;
   const timed = placed.map(({ main, workload }) => ({ workload, cost: costs.get(main.id)! }));
   return {
     target: target.id,

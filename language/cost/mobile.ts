@@ -30,6 +30,15 @@ export function mobileCost(layer: Layer, profile: MobileProfile): Cost {
   };
 }
 
+/** What a run takes beside its layers, at the precision of the heaviest of them. */
+export function perRunMs(workloads: readonly Workload[], profile: MobileProfile): number {
+  const macs = ({ macs }: Workload) => macs ?? 0;
+  const [first, ...others] = workloads;
+  if (!first) return 0;
+  const heaviest = others.reduce((a, b) => (macs(b) > macs(a) ? b : a), first);
+  return (ratesFor(heaviest, profile).rates.perRunUs ?? 0) / 1e3;
+}
+
 /** Integer arithmetic takes codes on both sides; narrower weights alone are widened first. */
 function ratesFor(
   { inputType, weightType }: Workload,

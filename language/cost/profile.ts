@@ -135,6 +135,7 @@ const rates = z
     ).optional(),
     gopPerS: positive('Arithmetic outside products, Gop/s'),
     perKernelUs: atLeastZero('µs to start a kernel'),
+    perRunUs: atLeastZero('µs for each run of a model, whatever it holds').optional(),
   })
   .meta({ description: 'Rates that kernels achieve' });
 
@@ -159,7 +160,6 @@ export const mobileProfile = z
       description:
         'What is hidden: memory traffic behind arithmetic, the start of a kernel behind the work before it, or nothing',
     }),
-    perRunUs: atLeastZero('µs for each run of a model, whatever it holds').optional(),
     fallback: fallback.optional(),
   })
   .meta({ title: 'Mobile processor' });
