@@ -305,6 +305,19 @@ export const targetProfile = z.discriminatedUnion('kind', [
   reramProfile,
 ]);
 
+/** For editors: a whole profile, or what changes of the one that it extends. */
+export function profileSchema(): Record<string, unknown> {
+  const { $schema, ...whole } = z.toJSONSchema(targetProfile, { io: 'input' });
+  const extending = {
+    type: 'object',
+    properties: {
+      extends: { type: 'string', description: 'Id or path of the profile that this one changes' },
+    },
+    required: ['extends'],
+  };
+  return { $schema, title: 'Whittle target profile', anyOf: [extending, whole] };
+}
+
 export type MobileProfile = z.infer<typeof mobileProfile> & Identified;
 export type FpgaProfile = z.infer<typeof fpgaProfile> & Identified;
 export type AsicProfile = z.infer<typeof asicProfile> & Identified;
