@@ -105,6 +105,7 @@ function targetAnswer(
     id: profile.id,
     title: profile.title,
     basis: describeBasis(profile),
+    confidence: cost.confidence,
     total: {
       macs,
       parameters,
@@ -159,7 +160,7 @@ function show(
 }
 
 function lines(
-  { title, basis, total, layers, transfers, warnings }: Answer,
+  { title, basis, confidence, total, layers, transfers, warnings }: Answer,
   before: Answer | undefined,
 ): string[] {
   const change = before ? `${milliseconds(before.total.latencyMs)} → ` : '';
@@ -169,6 +170,11 @@ function lines(
   return [
     `${title}: ${total.partial ? 'at least ' : ''}${total.estimated ? '≈ ' : ''}${change}${milliseconds(total.latencyMs)}, ${millijoules(total.energyMj)}`,
     `  modelled: ${basis}`,
+    ...(confidence.lowError !== null && confidence.highError !== null
+      ? [
+          `  ${describeInterval(total.latencyMs, confidence.lowError, confidence.highError)}; ${confidence.note}`,
+        ]
+      : []),
     ...(transfers.count
       ? [`  ${transfers.count} transfers between targets: ${milliseconds(transfers.latencyMs)}`]
       : []),
@@ -189,6 +195,10 @@ function lines(
     '',
   ];
 }
+
+/** The errors are of predictions: what was measured is the prediction over one plus its error. */
+const describeInterval = (latencyMs: number, lowError: number, highError: number): string =>
+  `measured most likely between ${milliseconds(latencyMs / (1 + highError))} and ${milliseconds(latencyMs / (1 + lowError))}`;
 
 const share = (latencyMs: number, { latencyMs: whole }: TargetEstimate['total']): string =>
   `${((100 * latencyMs) / whole).toFixed(1)} %`;

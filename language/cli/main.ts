@@ -6,6 +6,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ default: Command }>>> = 
   inspect: () => import('./inspect'),
   estimate: () => import('./estimate'),
   apply: () => import('./apply'),
+  calibrate: () => import('./calibrate'),
   evaluate: () => import('./evaluate'),
   profile: () => import('./profile'),
   sensitivity: () => import('./sensitivity'),
@@ -20,6 +21,7 @@ const USAGE = `whittle: see what an ONNX model costs on a device, and compress i
   whittle inspect  MODEL [--shape NAME=SIZE[,SIZE...]]... [--values]
   whittle estimate MODEL [--recipe RECIPE] --target TARGET [--target TARGET]... [--shape ...] [--as int8|fp16] [--decisions FILE]
   whittle apply    RECIPE [--model MODEL] [-o OUTPUT] [--report FILE] [--shape ...] [--force] [--decisions FILE] [--replay FILE]
+  whittle calibrate TARGET MEASUREMENTS.csv -o NAME.target.yaml [--as int8|fp16] [--title TITLE]
   whittle evaluate MODEL [--against REFERENCE] --data NAME.dataset.yaml [--metric METRIC] [--samples N]
   whittle profile  MODEL [--data NAME.dataset.yaml] [--threads N] [--batch N] [--shape ...] [--top N]
   whittle sensitivity RECIPE [--step N] [--metric] [--model MODEL] [--samples N] [--shape ...]

@@ -37,6 +37,8 @@ export interface LayerCost {
   /** Rests on a decision that is not taken yet. */
   readonly estimated: boolean;
   readonly unknown?: string;
+  /** Why the target cannot run it itself, where it runs on the processor beside it. */
+  readonly unsupported?: string;
   /** asic: cycles and SRAM words as SCALE-Sim counts them. */
   readonly cycles?: number;
   readonly sramAccesses?: {
@@ -49,6 +51,18 @@ export interface LayerCost {
   readonly tiles?: number;
 }
 
+/** How far an estimate can be trusted, from what the profile was fitted to and what this network holds. */
+export interface Confidence {
+  /** Tenth and ninetieth percentile of predicted/true − 1, widened for unseen layers; null where none is known. */
+  readonly lowError: number | null;
+  readonly highError: number | null;
+  /** Share of the latency in kinds of layers that the calibration did not see, 0 to 1. */
+  readonly unseenShare: number;
+  readonly unseen: readonly string[];
+  /** For people: `validated`, or why not. */
+  readonly note: string;
+}
+
 export interface TargetEstimate {
   readonly target: string;
   readonly layers: readonly LayerCost[];
@@ -58,8 +72,11 @@ export interface TargetEstimate {
     readonly bytes: number;
     readonly latencyMs: number;
   };
+  readonly confidence: Confidence;
   readonly total: {
     readonly latencyMs: number;
+    /** Part of the latency that belongs to no layer: what one run of any model takes. */
+    readonly fixedMs: number;
     readonly energyMj: number | null;
     /** Weights plus the largest sum of activations alive at once. */
     readonly peakMemoryBytes: number | null;

@@ -4,13 +4,14 @@ import type { Facts } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
 import { asicCost } from './asic';
 import { valueBytes } from './constants';
+import { confidenceOf } from './confidence';
 import type { LayerCost, TargetEstimate } from './cost';
 import { flowsBetween } from './flow';
 import { fpgaCost } from './fpga';
 import { kernels, type Kernel } from './kernels';
 import { peakBytes } from './liveness';
 import { DENSE } from './measure';
-import { mobileCost } from './mobile';
+import { mobileCost, perRunMs } from './mobile';
 import { combined, concluded, type Cost, type Layer } from './phases';
 import { atPrecision, narrowedBytes, type Precision } from './precision';
 import type { TargetProfile } from './profile';
@@ -63,19 +64,34 @@ export function estimate(
   const activations = peakBytes(flows, (value) => bytesOn(value, target));
   const weightBytes = placed.reduce((sum, { workload }) => sum + workload.weightBytes, 0);
   const latencyMs = layers.reduce((sum, layer) => sum + (layer.latencyMs ?? 0), 0);
+  const onTarget = placed.filter(({ profile }) => profile === target);
+  const fixedMs =
+    target.kind === 'mobile'
+      ? perRunMs(
+          onTarget.map(({ workload }) => workload),
+          target,
+        )
+      : 0;
+  const timed = placed.map(({ main, workload }) => ({ workload, cost: costs.get(main.id)! }));
   return {
     target: target.id,
     layers,
     transfers,
+    confidence: confidenceOf(timed, target, target.runsAt ?? options.as),
     total: {
-      latencyMs: latencyMs + transfers.latencyMs,
+      latencyMs: latencyMs + transfers.latencyMs + fixedMs,
+      fixedMs,
       energyMj: totalEnergy(layers),
       peakMemoryBytes: activations === null ? null : weightBytes + activations,
       partial: layers.some((layer) => layer.latencyMs === null),
       estimated: layers.some((layer) => layer.estimated),
     },
     ...(target.kind === 'fpga' && { resources: resourcesOf(target) }),
-    warnings: [...unread.warnings(), ...capacityWarnings(target, layers)],
+    warnings: [
+      ...unread.warnings(),
+      ...capacityWarnings(target, layers),
+      ...unsupportedWarnings(target, layers),
+    ],
   };
 }
 
@@ -255,4 +271,16 @@ function capacityWarnings(target: TargetProfile, layers: readonly LayerCost[]): 
       (resource) =>
         `The overlay takes ${used[resource]} ${resource.toUpperCase()} and the device has ${target.budget[resource]}`,
     );
+}
+
+/** What the target leaves to the processor beside it, once per reason, with what can be done about it. */
+function unsupportedWarnings({ id }: TargetProfile, layers: readonly LayerCost[]): string[] {
+  const byReason = new Map<string, number>();
+  for (const { unsupported } of layers)
+    if (unsupported) byReason.set(unsupported, (byReason.get(unsupported) ?? 0) + 1);
+  return [...byReason].map(
+    ([reason, count]) =>
+      `${reason}: ${count} ${count === 1 ? 'layer runs' : 'layers run'} on the processor beside it. ` +
+      `Replace the operator, or assign ${count === 1 ? 'it' : 'them'} to another target than ${id}`,
+  );
 }

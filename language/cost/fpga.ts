@@ -3,7 +3,8 @@
  * shared memory. A layer takes the longer of its cycles and its traffic, and a fixed number of cycles to start. What the
  * overlay cannot run goes to the processor beside it.
  */
-import { longest, phase, totalMs, type Cost, type Layer, type Phase } from './phases';
+import { hostCost } from './host';
+import { phase, totalMs, type Cost, type Layer } from './phases';
 import type { FpgaProfile } from './profile';
 import { product } from './operators/operator';
 import type { ConvLoops, Workload } from './workload';
@@ -14,7 +15,7 @@ export function fpgaCost(layer: Layer, profile: FpgaProfile): Cost {
     return { phases: [], energyMj: null, mapping: 'written in place by the layers before it' };
   const cycles = overlayCycles(layer, profile);
   return cycles === undefined
-    ? hostCost(layer.workload, profile)
+    ? hostCost(layer, profile.host, profile.id)
     : onOverlay(layer, cycles, profile);
 }
 
@@ -94,21 +95,6 @@ function poolingCycles({ ops, inputBytes, outputBytes }: Workload, overlay: Over
 
 /** Windows of more elements than this are taken as global. */
 const GLOBAL_WINDOW = 36;
-
-function hostCost(workload: Workload, { host }: FpgaProfile): Cost {
-  const bytes = activationBytes(workload) + workload.weightReadBytes;
-  const phases: Phase[] = [
-    longest(
-      phase('host arithmetic', hostMs(workload, host), 'compute'),
-      phase('host memory', bytes / (host.gbPerS * 1e6), 'activation bandwidth'),
-    ),
-    phase('host call', host.perCallUs / 1e3, 'overhead'),
-  ];
-  return { phases, energyMj: null, mapping: 'on the processor beside the overlay' };
-}
-
-const hostMs = ({ macs, ops }: Workload, host: FpgaProfile['host']): number =>
-  (macs ?? 0) / (host.gmacPerS * 1e6) + (ops ?? 0) / (host.gopPerS * 1e6);
 
 function describe({ conv, matmul }: Workload, cycles: number, { overlay }: FpgaProfile): string {
   const blocks = `${overlay.pixels} pixels × ${overlay.inputChannels} × ${overlay.outputChannels} channels`;

@@ -1,27 +1,42 @@
 /**
- * Processors of phones: a roofline per kernel with rates that were achieved, not peaks. A kernel takes as long as the
- * slower of its arithmetic and its weights (products) or its traffic (everything else), and a fixed time to start.
+ * Processors of phones and boards: rates that kernels achieve, not peaks. A kernel's time is made of its arithmetic, its
+ * activations, its weights and its start; what of these hides behind what is data of the profile. The classes of
+ * convolutions are those between which achieved rates differ: 3×3 kernels may run as Winograd's, strided ones may not,
+ * the first layer has too few channels to fill a vector, depthwise ones reuse nothing.
  */
 import { elementBits } from '../onnx/schema';
+import { hostCost } from './host';
 import { isCode } from './measure';
-import { longest, phase, type Cost, type Layer, type Phase } from './phases';
+import { product } from './operators/operator';
+import { longest, phase, totalMs, type Cost, type Layer, type Phase } from './phases';
 import type { MobileProfile } from './profile';
-import type { Workload } from './workload';
+import type { ConvLoops, Workload } from './workload';
 
 type Rates = MobileProfile['precisions']['fp32'];
 
-export function mobileCost({ workload }: Layer, profile: MobileProfile): Cost {
+export function mobileCost(layer: Layer, profile: MobileProfile): Cost {
+  const { fallback } = profile;
+  if (fallback?.operators.includes(layer.op)) return hostCost(layer, fallback, profile.id);
+  const { workload } = layer;
   const { name, rates } = ratesFor(workload, profile);
-  const start = phase('kernel start', rates.perKernelUs / 1e3, 'overhead');
   const macs = workload.macs ?? 0;
-  const best = Math.max(rates.pointwiseGmacPerS, rates.spatialGmacPerS, rates.depthwiseGmacPerS);
-  const work = macs > 0 ? productPhase(workload, macs, rates) : otherPhase(workload, rates);
+  const start = phase('kernel start', rates.perKernelUs / 1e3, 'overhead');
+  const work = macs > 0 ? productWork(workload, macs, rates) : otherWork(workload, rates);
   return {
-    phases: [work, start],
+    phases: overlapped(work, start, profile.overlap),
     energyMj: null,
-    ...(macs > 0 && { peakMacsPerMs: best * 1e6 }),
+    ...(macs > 0 && { peakMacsPerMs: bestRate(rates) * 1e6 }),
     mapping: macs > 0 ? `${name} ${CLASSES[classOf(workload)].title}` : `${name} kernel`,
   };
+}
+
+/** What a run takes beside its layers, at the precision of the heaviest of them. */
+export function perRunMs(workloads: readonly Workload[], profile: MobileProfile): number {
+  const macs = ({ macs }: Workload) => macs ?? 0;
+  const [first, ...others] = workloads;
+  if (!first) return 0;
+  const heaviest = others.reduce((a, b) => (macs(b) > macs(a) ? b : a), first);
+  return (ratesFor(heaviest, profile).rates.perRunUs ?? 0) / 1e3;
 }
 
 /** Integer arithmetic takes codes on both sides; narrower weights alone are widened first. */
@@ -39,33 +54,101 @@ function ratesFor(
   return { name: 'fp32', rates: precisions.fp32 };
 }
 
+// ---- classes of products
+
 const CLASSES = {
-  pointwise: { title: 'product of matrices', rate: 'pointwiseGmacPerS' },
-  spatial: { title: 'convolution', rate: 'spatialGmacPerS' },
-  depthwise: { title: 'depthwise convolution', rate: 'depthwiseGmacPerS' },
+  pointwise: { title: 'product of matrices', rate: (r: Rates) => r.pointwiseGmacPerS },
+  spatial: { title: 'convolution', rate: (r: Rates) => r.spatialGmacPerS },
+  strided: {
+    title: 'convolution with a stride',
+    rate: (r: Rates) => r.stridedGmacPerS ?? r.spatialGmacPerS,
+  },
+  large: {
+    title: 'convolution of a large kernel',
+    rate: (r: Rates) => r.largeGmacPerS ?? r.spatialGmacPerS,
+  },
+  shallow: {
+    title: 'convolution of few channels',
+    rate: (r: Rates) => r.shallowGmacPerS ?? r.spatialGmacPerS,
+  },
+  depthwise: { title: 'depthwise convolution', rate: (r: Rates) => r.depthwiseGmacPerS },
+  attention: {
+    title: 'product of two activations',
+    rate: (r: Rates) => r.attentionGmacPerS ?? r.pointwiseGmacPerS,
+  },
 } as const;
 
 /** Groups of at least this many channels run like dense convolutions. */
 const WIDE_GROUP = 32;
+/** A picture has three or four channels. */
+const FEW_CHANNELS = 4;
 
-function classOf({ conv }: Workload): keyof typeof CLASSES {
-  if (!conv) return 'pointwise';
-  if (conv.groups > 1 && conv.inputChannels / conv.groups < WIDE_GROUP) return 'depthwise';
-  return conv.kernel.every((size) => size === 1) ? 'pointwise' : 'spatial';
+function classOf({ conv, matmul }: Workload): keyof typeof CLASSES {
+  if (conv) return classOfConv(conv);
+  return matmul?.constant === null ? 'attention' : 'pointwise';
 }
 
-function productPhase(workload: Workload, macs: number, rates: Rates): Phase {
-  const rate = rates[CLASSES[classOf(workload)].rate];
-  return longest(
-    phase('arithmetic', macs / (rate * 1e6), 'compute'),
-    phase('weights', workload.weightReadBytes / (rates.weightGbPerS * 1e6), 'weight bandwidth'),
-  );
+function classOfConv({ groups, inputChannels, kernel, strides }: ConvLoops): keyof typeof CLASSES {
+  const depth = inputChannels / groups;
+  if (groups > 1 && depth < WIDE_GROUP) return 'depthwise';
+  if (kernel.every((size) => size === 1)) return 'pointwise';
+  if (depth <= FEW_CHANNELS) return 'shallow';
+  if (!kernel.every((size) => size === 3)) return 'large';
+  return strides.some((stride) => stride > 1) ? 'strided' : 'spatial';
 }
 
-function otherPhase(workload: Workload, rates: Rates): Phase {
-  const bytes = (workload.inputBytes ?? 0) + (workload.outputBytes ?? 0) + workload.weightReadBytes;
-  return longest(
-    phase('activations', bytes / (rates.activationGbPerS * 1e6), 'activation bandwidth'),
-    phase('arithmetic', (workload.ops ?? 0) / (rates.gopPerS * 1e6), 'compute'),
-  );
+const bestRate = (rates: Rates): number =>
+  Math.max(...Object.values(CLASSES).map(({ rate }) => rate(rates)));
+
+// ---- terms
+
+function productWork(workload: Workload, macs: number, rates: Rates): Phase[] {
+  const kind = classOf(workload);
+  const gmacPerS = CLASSES[kind].rate(rates);
+  const shallowness = DEPTH_MATTERS.has(kind) ? (rates.halfDepth ?? 0) / depthOf(workload) : 0;
+  const { productGbPerS, weightGbPerS } = rates;
+  return [
+    phase('arithmetic', (macs * (1 + shallowness)) / (gmacPerS * 1e6), 'compute'),
+    ...(productGbPerS === undefined
+      ? []
+      : [phase('activations', activationBytes(workload) / (productGbPerS * 1e6), ACTIVATIONS)]),
+    phase('weights', workload.weightReadBytes / (weightGbPerS * 1e6), 'weight bandwidth'),
+  ];
+}
+
+const ACTIVATIONS = 'activation bandwidth';
+
+const DEPTH_MATTERS: ReadonlySet<keyof typeof CLASSES> = new Set(['pointwise', 'spatial']);
+
+/** How many products are added up for one output. */
+function depthOf({ conv, matmul }: Workload): number {
+  if (conv) return Math.max(1, (conv.inputChannels / conv.groups) * product(conv.kernel));
+  return Math.max(1, matmul?.k ?? 1);
+}
+
+function otherWork(workload: Workload, rates: Rates): Phase[] {
+  const bytes = activationBytes(workload) + workload.weightReadBytes;
+  const { activationGbPerS, movementGbPerS = activationGbPerS } = rates;
+  const gbPerS = workload.kind === 'movement' ? movementGbPerS : activationGbPerS;
+  return [
+    longest(
+      phase('activations', bytes / (gbPerS * 1e6), ACTIVATIONS),
+      phase('arithmetic', (workload.ops ?? 0) / (rates.gopPerS * 1e6), 'compute'),
+    ),
+  ];
+}
+
+const activationBytes = ({ inputBytes, outputBytes }: Workload): number =>
+  (inputBytes ?? 0) + (outputBytes ?? 0);
+
+function overlapped(
+  work: readonly Phase[],
+  start: Phase,
+  overlap: MobileProfile['overlap'],
+): Phase[] {
+  if (overlap === 'launch') return totalMs(work) >= start.ms ? [...work] : [start];
+  if (overlap === 'none') return [...work, start];
+  const memory = work.filter(({ bound }) => bound !== 'compute');
+  const arithmetic = work.filter(({ bound }) => bound === 'compute');
+  return [...(totalMs(arithmetic) >= totalMs(memory) ? arithmetic : memory), start];
 }

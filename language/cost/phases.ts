@@ -18,7 +18,7 @@ export interface Phase {
 /** The cost of a layer, whichever node it belongs to. */
 export interface Cost extends Pick<
   LayerCost,
-  'energyMj' | 'mapping' | 'cycles' | 'sramAccesses' | 'crossbars' | 'tiles'
+  'energyMj' | 'mapping' | 'unsupported' | 'cycles' | 'sramAccesses' | 'crossbars' | 'tiles'
 > {
   readonly phases: readonly Phase[];
   /** Multiply-accumulates per ms at best, for the utilisation; undefined without arithmetic. */

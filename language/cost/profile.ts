@@ -9,10 +9,34 @@ const atLeastZero = (description: string) => z.number().min(0).meta({ descriptio
 const count = (description: string) => z.number().int().positive().meta({ description });
 const names = (description: string) => z.array(z.string()).meta({ description });
 
+/** Kinds of layers by how they load a device; what a calibration saw is said in these words. */
+export const FAMILIES = [
+  'convolution',
+  'depthwise convolution',
+  'grouped convolution',
+  'product of one row',
+  'product of many rows',
+  'attention',
+  'recurrent',
+  'normalisation',
+  'softmax',
+  'elementwise',
+  'pooling',
+  'reduction',
+  'resize',
+  'movement',
+  'conversion',
+] as const;
+export type Family = (typeof FAMILIES)[number];
+
 const heldOutError = z
   .strictObject({
     of: z.string().meta({ description: 'Which rows were predicted' }),
     rows: count('How many'),
+    precision: z
+      .enum(['fp32', 'fp16', 'int8'])
+      .optional()
+      .meta({ description: 'Precision of those rows; every one where it is not given' }),
     meanError: atLeastZero('Mean of |predicted/measured − 1|, 0.05 is 5 %'),
     medianError: atLeastZero('Median of the same'),
     lowError: z.number().meta({ description: 'Tenth percentile of predicted/measured − 1' }),
@@ -28,6 +52,10 @@ const basis = z
       on: z.string().meta({ description: 'What the constants were fitted on' }),
       errors: z.array(heldOutError).min(1),
       limits: z.string().meta({ description: 'What the measurements do not cover' }),
+      saw: z
+        .array(z.enum(FAMILIES))
+        .optional()
+        .meta({ description: 'Kinds of layers in the networks measured; others widen the error' }),
     }),
     z.strictObject({
       status: z.literal('analytical'),
@@ -87,13 +115,39 @@ const rates = z
   .strictObject({
     pointwiseGmacPerS: positive('1×1 convolutions and products of matrices, GMAC/s'),
     spatialGmacPerS: positive('Other convolutions, GMAC/s'),
+    stridedGmacPerS: positive('3×3 convolutions with a stride, GMAC/s; as spatial').optional(),
+    largeGmacPerS: positive('Kernels other than 1×1 and 3×3, GMAC/s; as spatial').optional(),
+    shallowGmacPerS: positive(
+      'Convolutions of at most four channels, GMAC/s; as spatial',
+    ).optional(),
     depthwiseGmacPerS: positive('Depthwise and narrow grouped convolutions, GMAC/s'),
+    attentionGmacPerS: positive('Products of two activations, GMAC/s; as pointwise').optional(),
+    halfDepth: atLeastZero(
+      'Products this deep (input channels × taps) take twice the time per MAC of very deep ones',
+    ).optional(),
     weightGbPerS: positive('Reading weights, GB/s: what bounds a product with one row'),
+    productGbPerS: positive(
+      'Activations of products, GB/s; not given where arithmetic hides them',
+    ).optional(),
     activationGbPerS: positive('Reading and writing activations outside products, GB/s'),
+    movementGbPerS: positive(
+      'Layers that only move data (concatenations, transpositions), GB/s; as other activations',
+    ).optional(),
     gopPerS: positive('Arithmetic outside products, Gop/s'),
     perKernelUs: atLeastZero('µs to start a kernel'),
+    perRunUs: atLeastZero('µs for each run of a model, whatever it holds').optional(),
   })
   .meta({ description: 'Rates that kernels achieve' });
+
+const fallback = z
+  .strictObject({
+    operators: names('Operators that the processor does not run'),
+    gmacPerS: positive('GMAC/s'),
+    gopPerS: positive('Other arithmetic, Gop/s'),
+    gbPerS: positive('GB/s'),
+    perCallUs: atLeastZero('µs to hand a layer over and take its result back'),
+  })
+  .meta({ description: 'The processor that runs what this one cannot' });
 
 export const mobileProfile = z
   .strictObject({
@@ -102,6 +156,11 @@ export const mobileProfile = z
     precisions: z
       .strictObject({ fp32: rates, fp16: rates.optional(), int8: rates.optional() })
       .meta({ description: 'By precision; one that is not given runs as fp32' }),
+    overlap: z.enum(['memory', 'launch', 'none']).default('memory').meta({
+      description:
+        'What is hidden: memory traffic behind arithmetic, the start of a kernel behind the work before it, or nothing',
+    }),
+    fallback: fallback.optional(),
   })
   .meta({ title: 'Mobile processor' });
 
@@ -245,6 +304,19 @@ export const targetProfile = z.discriminatedUnion('kind', [
   asicProfile,
   reramProfile,
 ]);
+
+/** For editors: a whole profile, or what changes of the one that it extends. */
+export function profileSchema(): Record<string, unknown> {
+  const { $schema, ...whole } = z.toJSONSchema(targetProfile, { io: 'input' });
+  const extending = {
+    type: 'object',
+    properties: {
+      extends: { type: 'string', description: 'Id or path of the profile that this one changes' },
+    },
+    required: ['extends'],
+  };
+  return { $schema, title: 'Whittle target profile', anyOf: [extending, whole] };
+}
 
 export type MobileProfile = z.infer<typeof mobileProfile> & Identified;
 export type FpgaProfile = z.infer<typeof fpgaProfile> & Identified;

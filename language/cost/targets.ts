@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
+import { z } from 'zod';
 import { describeError, didYouMean, WhittleError } from '../errors';
 import { targetProfile, type TargetProfile } from './profile';
 
@@ -123,7 +124,57 @@ function validate(file: string, layers: readonly Source[], id: string): TargetPr
   const [issue] = result.error.issues;
   const at = issue?.path.map(String) ?? [];
   const source = layers.find(({ document }) => document.hasIn(at)) ?? layers[0]!;
-  throw invalid(source.document.hasIn(at) ? source : { ...layers[0]!, file }, at, issue!.message);
+  const { message, hint } = explained(issue!, values);
+  throw invalid(source.document.hasIn(at) ? source : { ...layers[0]!, file }, at, message, hint);
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** A schema's complaint in the words of somebody who writes a profile. */
+function explained(
+  issue: Issue,
+  values: Readonly<Record<string, unknown>>,
+): { message: string; hint: string } {
+  if (issue.code === 'unrecognized_keys') {
+    const known = fieldsAt(issue.path, values);
+    const near = didYouMean(issue.keys[0] ?? '', known);
+    const rest = known.length ? `There are ${known.join(', ')}` : '';
+    return {
+      message: `${issue.message}: the unit is part of a field's name`,
+      hint: near || rest || 'Remove it',
+    };
+  }
+  const isMissing = issue.code === 'invalid_type' && valueAt(values, issue.path) === undefined;
+  if (isMissing)
+    return {
+      message: `is missing: ${issue.message}`,
+      hint: 'Give it, or extend a profile that has it (extends: ID)',
+    };
+  if (issue.code === 'too_small')
+    return { message: issue.message, hint: 'A rate or a size must be above zero' };
+  return { message: issue.message, hint: '' };
+}
+
+const valueAt = (values: unknown, at: readonly PropertyKey[]): unknown =>
+  at.reduce<unknown>(
+    (value, key) =>
+      typeof value === 'object' && value !== null
+        ? (value as Record<PropertyKey, unknown>)[key]
+        : undefined,
+    values,
+  );
+
+/** The names that the schema has at a place of a profile. */
+function fieldsAt(at: readonly PropertyKey[], values: Readonly<Record<string, unknown>>): string[] {
+  interface Schema {
+    readonly properties?: Readonly<Record<string, Schema>>;
+    readonly oneOf?: readonly Schema[];
+  }
+  const whole = z.toJSONSchema(targetProfile) as Schema;
+  const kind = (schema: Schema) => (schema.properties?.kind as { const?: string }).const;
+  let schema = whole.oneOf?.find((option) => kind(option) === values.kind);
+  for (const key of at) schema = schema?.properties?.[String(key)];
+  return Object.keys(schema?.properties ?? {});
 }
 
 /** Fields of the second over those of the first; lists are replaced, not joined. */
@@ -143,7 +194,12 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** An error at a field, or at what is nearest around it in the file. */
-function invalid(source: Source, field: readonly string[], message: string): WhittleError {
+function invalid(
+  source: Source,
+  field: readonly string[],
+  message: string,
+  hint = '',
+): WhittleError {
   let { line } = { line: 1 };
   for (let depth = field.length; depth > 0; depth--) {
     const node = source.document.getIn(field.slice(0, depth), true);
@@ -153,5 +209,8 @@ function invalid(source: Source, field: readonly string[], message: string): Whi
     break;
   }
   const name = field.length > 0 ? `${field.join('.')}: ` : '';
-  return new WhittleError(`${name}${message}`, { where: `${source.file}:${line}` });
+  return new WhittleError(`${name}${message}`, {
+    where: `${source.file}:${line}`,
+    ...(hint && { hint }),
+  });
 }

@@ -200,7 +200,7 @@ describe('a model spread over targets', () => {
       'conv2 is assigned to fpga.unheard-of, which is not known',
     );
     expect(() => run(assigned('fpga.zcu102-dqu', 'conv2'), mobile, { resolve })).toThrow(
-      'Did you mean fpga.zcu102-dpu?',
+      'Did you mean fpga.zcu102-dpu or fpga.zcu104-dpu?',
     );
   });
 });

@@ -2,9 +2,24 @@ import { describe, expect, it } from 'vitest';
 import { mobileCost } from '../../../language/cost/mobile';
 import { totalMs } from '../../../language/cost/phases';
 import { atPrecision } from '../../../language/cost/precision';
+import type { MobileProfile } from '../../../language/cost/profile';
 import { bundled, workloadOf, type Case } from './subject';
 
-const profile = bundled('mobile.pixel3-cpu');
+const rates = {
+  pointwiseGmacPerS: 30,
+  spatialGmacPerS: 24,
+  stridedGmacPerS: 20,
+  shallowGmacPerS: 10,
+  depthwiseGmacPerS: 4,
+  weightGbPerS: 10,
+  activationGbPerS: 5,
+  gopPerS: 15,
+  perKernelUs: 25,
+};
+const profile: MobileProfile = {
+  ...bundled('mobile.pixel3-cpu'),
+  precisions: { fp32: rates, int8: { ...rates, pointwiseGmacPerS: 80, perKernelUs: 5 } },
+};
 const { fp32, int8 } = profile.precisions;
 
 const x = (...shape: number[]) => ({ shape });
@@ -69,6 +84,51 @@ describe('mobile processor', () => {
       profile,
     );
     expect(weightsOnly.mapping).toBe('fp32 product of matrices');
+  });
+
+  it.each<[string, Case, number]>([
+    [
+      'with a stride',
+      { op: 'Conv', inputs: [x(1, 64, 57, 57), w(64, 64, 3, 3)], attributes: { strides: [2, 2] } },
+      (784 * 64 * 576) / 20e6,
+    ],
+    [
+      'of a picture',
+      { op: 'Conv', inputs: [x(1, 3, 30, 30), w(64, 3, 3, 3)] },
+      (784 * 64 * 27) / 10e6,
+    ],
+  ])('has a rate of its own for a convolution %s', (_, given, ms) => {
+    expect(working(given)).toBeCloseTo(ms, 9);
+  });
+
+  it('hides what the profile says it hides', () => {
+    const given: Case = { op: 'Conv', inputs: [x(1, 64, 28, 28), w(128, 64, 1, 1)] };
+    const layer = { op: given.op, workload: workloadOf(given) };
+    const time = (overlap: MobileProfile['overlap'], perKernelUs: number) =>
+      totalMs(
+        mobileCost(layer, {
+          ...profile,
+          overlap,
+          precisions: { fp32: { ...rates, perKernelUs, productGbPerS: 1 } },
+        }).phases,
+      );
+    const arithmetic = (784 * 128 * 64) / 30e6;
+    const memory = (784 * (64 + 128) * 4) / 1e6 + (128 * 64 * 4) / 10e6;
+    expect(time('none', 25)).toBeCloseTo(arithmetic + memory + 0.025, 9);
+    expect(time('memory', 25)).toBeCloseTo(Math.max(arithmetic, memory) + 0.025, 9);
+    expect(time('launch', 25)).toBeCloseTo(arithmetic + memory, 9);
+    expect(time('launch', 5000)).toBeCloseTo(5, 9);
+  });
+
+  it('hands what it cannot run to the processor beside it, and says why', () => {
+    const softmax: Case = { op: 'Softmax', inputs: [x(1, 1000)] };
+    const fallback = { operators: ['Softmax'], gmacPerS: 1, gopPerS: 1, gbPerS: 1, perCallUs: 200 };
+    const cost = mobileCost(
+      { op: 'Softmax', workload: workloadOf(softmax) },
+      { ...profile, fallback },
+    );
+    expect(cost.unsupported).toBe('mobile.pixel3-cpu does not run Softmax');
+    expect(totalMs(cost.phases)).toBeGreaterThan(0.2);
   });
 
   it('has no measured energy, and says so', () => {

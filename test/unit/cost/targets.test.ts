@@ -1,9 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { describeBasis, targetProfile, type AsicProfile } from '../../../language/cost/profile';
+import {
+  describeBasis,
+  profileSchema,
+  targetProfile,
+  type AsicProfile,
+} from '../../../language/cost/profile';
 import { loadTargets, resolveTarget } from '../../../language/cost/targets';
 import { BUNDLED } from './subject';
 
@@ -19,14 +24,22 @@ describe('bundled targets', () => {
   const targets = loadTargets(BUNDLED);
 
   it('are named by kind, say where they come from and how far they go', () => {
-    expect(targets.map(({ id }) => id)).toEqual([
-      ...['128x128', '16x16', '32x32'].flatMap((size) =>
-        ['is', 'os', 'ws'].map((flow) => `asic.systolic-${size}-${flow}`),
-      ),
-      'fpga.zcu102-dpu',
-      'mobile.pixel3-cpu',
-      'reram.isaac',
-    ]);
+    const ids = targets.map(({ id }) => id);
+    expect(ids).toEqual(
+      expect.arrayContaining([
+        ...['128x128', '16x16', '32x32'].flatMap((size) =>
+          ['is', 'os', 'ws'].map((flow) => `asic.systolic-${size}-${flow}`),
+        ),
+        ...['zcu102', 'zcu104', 'kv260'].map((board) => `fpga.${board}-dpu`),
+        ...['cpu', 'gpu', 'nnapi'].map((unit) => `mobile.pixel3-${unit}`),
+        ...['galaxy-s24', 'galaxy-s25', 'qcs8550'].map((chip) => `mobile.${chip}-npu`),
+        'mobile.generic-cpu',
+        'mobile.generic-gpu',
+        'reram.isaac',
+      ]),
+    );
+    const named = ids.filter((id) => !/systolic|generic/.test(id));
+    expect(named.length).toBeGreaterThanOrEqual(24);
     for (const target of targets) {
       expect(target.id.startsWith(`${target.kind}.`)).toBe(true);
       expect(target.sources.length).toBeGreaterThan(0);
@@ -56,6 +69,15 @@ describe('bundled targets', () => {
   });
 });
 
+describe('the published schema', () => {
+  it('is that of the code; whittle targets --schema writes it', () => {
+    const file = path.join(import.meta.dirname, '../../../docs/target.schema.json');
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(
+      JSON.parse(JSON.stringify(profileSchema())),
+    );
+  });
+});
+
 describe('finding a target', () => {
   it('takes an id or a path, and keeps what it has read', () => {
     expect(resolveTarget('reram.isaac', BUNDLED).kind).toBe('reram');
@@ -74,8 +96,8 @@ describe('finding a target', () => {
   });
 
   it('suggests near names', () => {
-    expect(() => resolveTarget('mobile.pixel3-gpu', BUNDLED)).toThrow(
-      'there is no target mobile.pixel3-gpu. Did you mean mobile.pixel3-cpu?',
+    expect(() => resolveTarget('mobile.pixel3-cpv', BUNDLED)).toThrow(
+      /there is no target mobile\.pixel3-cpv\. Did you mean mobile\.pixel3-cpu/,
     );
     expect(() => resolveTarget('toaster', BUNDLED)).toThrow(
       /There are asic\.systolic-128x128-is, .*reram\.isaac/,
@@ -95,6 +117,16 @@ describe('finding a target', () => {
       'an unknown field',
       'extends: asic.systolic-32x32-ws\ntitle: A\nsramKb: 4\n',
       /Unrecognized key.*sramKb.*\(.*broken\.target\.yaml:\d\)/,
+    ],
+    [
+      'a unit that the field does not have',
+      'extends: asic.systolic-32x32-ws\narray:\n  clockGhz: 1\n',
+      /clockGhz.* the unit is part of a field's name .*broken\.target\.yaml:\d\)\. Did you mean clockMhz\?/,
+    ],
+    [
+      'a missing constant',
+      'extends: mobile.pixel3-cpu\nprecisions:\n  fp16:\n    pointwiseGmacPerS: 40\n',
+      /precisions\.fp16\.spatialGmacPerS: is missing: .*broken\.target\.yaml:\d\)\. Give it, or extend/,
     ],
     ['an unknown kind', 'kind: toaster\n', /kind: .*broken\.target\.yaml:1/],
     ['no mapping', '- 1\n- 2\n', /a profile is a list of fields .*broken\.target\.yaml:1/],

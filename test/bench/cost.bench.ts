@@ -1,0 +1,108 @@
+/**
+ * How long costs take: whole-model estimates a second of a network of the size of ResNet-50, and costing again after one
+ * edit of a chain of 5 000 nodes. Bundled and run by Node; the fastest of some runs counts.
+ *
+ *     npx esbuild test/bench/cost.bench.ts --bundle --platform=node --format=cjs --outfile=dist/bench/cost.cjs
+ *     node dist/bench/cost.cjs
+ */
+import { cpus } from 'node:os';
+import path from 'node:path';
+import { estimate } from '../../language/cost/estimate';
+import type { TargetProfile } from '../../language/cost/profile';
+import { resolveTarget } from '../../language/cost/targets';
+import { bindShapes } from '../../language/graph/bindings';
+import { Graph } from '../../language/graph/graph';
+import { inferShapes } from '../../language/graph/shapes/infer';
+import { makeGraph, node, value, weight, type ModelSpec } from '../models';
+
+const TARGETS = ['mobile.pixel3-cpu', 'fpga.zcu102-dpu', 'asic.systolic-32x32-ws', 'reram.isaac'];
+const ESTIMATES_PER_S = 2000;
+const AGAIN_MS = 20;
+const RUNS = 7;
+
+const factsOf = (graph: Graph) => inferShapes(graph, { inputs: bindShapes(graph, {}).inputs });
+
+/** Blocks of three convolutions with their activations and an addition: 50 convolutions in all for 16 blocks. */
+function residual(blocks: number): ModelSpec {
+  const nodes = [node('Conv', ['x', 'stem'], ['v0'], {}, 'stem')];
+  const weights = [weight('stem', [64, 3, 1, 1])];
+  for (let block = 0; block < blocks; block++) {
+    const from = `v${block}`;
+    const shapes = [
+      [64, 64, 1, 1],
+      [64, 64, 3, 3],
+      [64, 64, 1, 1],
+    ];
+    let last = from;
+    shapes.forEach((shape, i) => {
+      const name = `b${block}.${i}`;
+      const pad = shape[2] === 3 ? 1 : 0;
+      weights.push(weight(`${name}.w`, shape));
+      nodes.push(
+        node('Conv', [last, `${name}.w`], [`${name}.c`], { pads: [pad, pad, pad, pad] }, name),
+        node('Relu', [`${name}.c`], [`${name}.r`], {}, `${name}.relu`),
+      );
+      last = `${name}.r`;
+    });
+    nodes.push(node('Add', [last, from], [`v${block + 1}`], {}, `b${block}.add`));
+  }
+  return {
+    inputs: [value('x', [1, 3, 28, 28])],
+    outputs: [value(`v${blocks}`)],
+    weights,
+    nodes,
+  };
+}
+
+function fastest(run: () => void): number {
+  let best = Infinity;
+  for (let i = 0; i < RUNS; i++) {
+    const start = performance.now();
+    run();
+    best = Math.min(best, performance.now() - start);
+  }
+  return best;
+}
+
+function estimatesPerSecond(target: TargetProfile): number {
+  const graph = makeGraph(residual(17));
+  const facts = factsOf(graph);
+  const times = 200;
+  const ms = fastest(() => {
+    for (let i = 0; i < times; i++) estimate(graph, facts, target);
+  });
+  return (1000 * times) / ms;
+}
+
+/** Shapes are known already: what is timed is the cost of an edited graph, not the edit. */
+function againMs(target: TargetProfile): number {
+  let graph = makeGraph(residual(714));
+  let facts = factsOf(graph);
+  estimate(graph, facts, target);
+  let best = Infinity;
+  for (let i = 0; i < RUNS; i++) {
+    graph = graph.fork();
+    graph.setAttribute(`b${100 + i}.1`, 'dilations', { kind: 'ints', value: [1, 1] });
+    facts = inferShapes(graph, { inputs: bindShapes(graph, {}).inputs, previous: facts });
+    const start = performance.now();
+    estimate(graph, facts, target);
+    best = Math.min(best, performance.now() - start);
+  }
+  return best;
+}
+
+console.log(
+  `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`,
+);
+let missed = 0;
+for (const id of TARGETS) {
+  const target = resolveTarget(id, path.resolve('templates/targets'));
+  const rate = estimatesPerSecond(target);
+  const again = againMs(target);
+  const late = rate < ESTIMATES_PER_S || again > AGAIN_MS;
+  if (late) missed++;
+  console.log(
+    `${id.padEnd(24)} ${rate.toFixed(0).padStart(6)} estimates/s ${again.toFixed(1).padStart(7)} ms after an edit${late ? ' OVER BUDGET' : ''}`,
+  );
+}
+process.exitCode = missed > 0 ? 1 : 0;
