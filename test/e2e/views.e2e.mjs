@@ -150,25 +150,3 @@ test('the palette applies a template to a model', async () => {
   await workbench.webview('[data-testid="report"]');
   assert(existsSync(sample('shapes-resnet.int8.onnx')));
 });
-
-for (const theme of [
-  'Default Light Modern',
-  'Default High Contrast',
-  'Default High Contrast Light',
-])
-  test(`the designer and the report in ${theme}`, async () => {
-    workbench.set('workbench.colorTheme', theme);
-    const light = theme.includes('Light');
-    await until('the theme', async () => {
-      const report = await workbench.webview('[data-testid="report"]');
-      const classes = await report.locator('body').getAttribute('class');
-      return light === /vscode-(high-contrast-)?light/.test(classes);
-    });
-    await workbench.screenshot(`the report in ${theme}`);
-    await workbench.contextMenu('samples/two.whittle.yaml', 'Open in Compression Designer');
-    designer = await openedDesigner(workbench);
-    await designer.frame.locator('.card-stack, .card-block').first().click();
-    await designer.frame.locator('[data-testid^="why-"]').first().waitFor();
-    await workbench.screenshot(`the designer in ${theme}`);
-    await workbench.page.keyboard.press('Control+w');
-  });

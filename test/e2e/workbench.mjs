@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { launchBrowser } from '../../scripts/lib/browser.mjs';
@@ -32,8 +32,7 @@ export async function openWorkbench({ vsix, settings, env, prepare } = {}) {
   const browser = await launchBrowser();
   const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
   page.setDefaultTimeout(MOST_MS);
-  const user = path.join(data, 'data/User/settings.json');
-  const workbench = new Workbench(page, folder, vscode, user, async () => {
+  const workbench = new Workbench(page, folder, vscode, async () => {
     await browser.close();
     await vscode.stop();
     rmSync(temporary, { recursive: true, force: true });
@@ -57,13 +56,12 @@ async function install(server, data, vsix) {
 
 /** What a person does at the workbench, in its words. */
 export class Workbench {
-  constructor(page, folder, vscode, settings, close) {
+  constructor(page, folder, vscode, close) {
     this.page = page;
     /** Where the samples are, on disk. */
     this.folder = folder;
     this.url = vscode.url(folder);
     this.server = vscode.child.pid;
-    this.settings = settings;
     this.close = close;
   }
 
@@ -171,12 +169,6 @@ export class Workbench {
     return descendants(this.server)
       .filter(({ command }) => pattern.test(command))
       .map(({ id }) => id);
-  }
-
-  /** Changes a setting of the user, as an editor of the file would. */
-  set(name, value) {
-    const settings = JSON.parse(readFileSync(this.settings, 'utf8'));
-    writeFileSync(this.settings, JSON.stringify({ ...settings, [name]: value }));
   }
 
   /** Keeps a picture for people; `out/screenshots/NAME.png`. */

@@ -7,7 +7,7 @@ import { Banner } from './banners';
 export function DataNeed() {
   const app = useApp();
   const recipe = useView((state) => state.design?.recipe ?? null);
-  if (!recipe || recipe.calibrated === null) return null;
+  if (typeof recipe?.calibrated !== 'string') return null;
   const { calibration } = recipe.data;
   if (calibration?.generated === false) return null;
   const title = recipe.calibrated;

@@ -72,7 +72,7 @@ for (const [name, folder] of Object.entries(SETS)) {
       const refused: string[] = [];
       for (const file of files) {
         const place = path.relative(folder!, file);
-        const design = await designOf(uriOf(file)).catch((error: Error) => error);
+        const design = await designOf(uriOf(file)).catch((error: unknown) => error as Error);
         expect(server.isRunning, place).toBe(true);
         if (!(design instanceof Error)) expectDrawable(design);
         else {
