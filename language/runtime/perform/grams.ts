@@ -13,6 +13,7 @@ import { nameOf, readStructure, type Output } from '../session';
 import type { GramPlace, Grams, GramsRequest } from '../tasks';
 import { basisOf, openData } from './data';
 import { ModelCopy, notFinite, wholeBatches } from './exposing';
+import { collectGarbage } from './garbage';
 import { survey, type Surveyed } from './survey';
 
 /** What the sums of one group may take, at 8 bytes an element; one value alone may exceed it. */
@@ -73,7 +74,7 @@ async function addUp(
   part: string,
 ): Promise<{ readonly samples: number; readonly tallies: ReadonlyMap<string, Tally> }> {
   const { copy, tallies } = watch(model, group);
-  const session = await copy.open({ threads: request.threads }, context);
+  const session = await copy.open({ threads: request.threads, frugal: true }, context);
   const binding = dataset.bind(session.inputs, request.shapes);
   let done = 0;
   for (const batch of wholeBatches(binding, size)) {
@@ -82,6 +83,7 @@ async function addUp(
     for (const [value, tally] of tallies)
       if (!tally.add(outputs)) throw notFinite(value, batch.samples, dataset.name);
     done += batch.samples.length;
+    collectGarbage(); // else products of many batches wait for it
   }
   await session.release();
   return { samples: done, tallies };

@@ -1,6 +1,7 @@
 /** How large values inside a model are, and how many samples it takes at once, found by running it. */
 import type { Dataset } from '../../data/dataset';
 import type { Model } from '../../onnx/model';
+import { elementCount } from '../../onnx/tensor';
 import type { Context } from '../perform';
 import type { Session } from '../session';
 import type { CaptureRequest } from '../tasks';
@@ -46,8 +47,13 @@ export async function survey(
     if (dims.includes(0)) skipped.set(value, 'it has no elements');
     else values.set(value, { type, dims });
   }
-  return { values, skipped, batch };
+  const largest = Math.max(1, ...[...values.values()].map(({ dims }) => elementCount(dims)));
+  const most = Math.max(1, Math.floor(MAX_ELEMENTS / largest));
+  return { values, skipped, batch: Math.min(batch, most) };
 }
+
+/** Elements of the largest value that is looked at, for all samples of a batch: many are alive at once. */
+const MAX_ELEMENTS = 2 ** 18;
 
 /** The model's own outputs say how it takes several samples; what is asked of values does not. */
 function withOutputs(session: Session, names: readonly string[]): Session {
