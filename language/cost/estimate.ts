@@ -8,7 +8,7 @@ import { confidenceOf } from './confidence';
 import type { LayerCost, TargetEstimate } from './cost';
 import { flowsBetween } from './flow';
 import { fpgaCost } from './fpga';
-import { kernels, type Kernel } from './kernels';
+import { kernels, type FusionRules, type Kernel } from './kernels';
 import { peakBytes } from './liveness';
 import { DENSE } from './measure';
 import { mobileCost, perRunMs } from './mobile';
@@ -119,7 +119,11 @@ function place(
   const all = [...used].flatMap((profile) => {
     const precision = profile.runsAt ?? as;
     const here = (node: Node) => profileOf(node) === profile;
-    return kernels(graph, work, profile.fusion, here).map(({ main, absorbed, workload }) => ({
+    const grouped =
+      used.size === 1
+        ? allKernels(graph, work, profile.fusion)
+        : kernels(graph, work, profile.fusion, here);
+    return grouped.map(({ main, absorbed, workload }) => ({
       main,
       absorbed,
       workload: precision ? atPrecision(workload, precision) : workload,
@@ -129,6 +133,17 @@ function place(
   if (used.size === 1) return all;
   const position = new Map(graph.order.map((node, at) => [node, at]));
   return all.sort((a, b) => position.get(a.main)! - position.get(b.main)!);
+}
+
+const groupings = new WeakMap<Workloads, Map<FusionRules, readonly Kernel[]>>();
+
+/** Of one state of a graph, kept with its workloads. */
+function allKernels(graph: Graph, work: Workloads, rules: FusionRules): readonly Kernel[] {
+  let own = groupings.get(work);
+  if (!own) groupings.set(work, (own = new Map<FusionRules, readonly Kernel[]>()));
+  let grouped = own.get(rules);
+  if (!grouped) own.set(rules, (grouped = kernels(graph, work, rules)));
+  return grouped;
 }
 
 function bytesAt(
@@ -150,14 +165,30 @@ function mainCost({ main, workload, profile }: PlacedKernel, unread: UnreadWeigh
     const base = nothing(main, 'unknown', profile);
     return { ...base, latencyMs: null, energyMj: null, unknown: workload.unknown };
   }
-  const cost = costOf({ op: main.op, workload: unread.watch(workload) }, profile);
-  const { phases: _, peakMacsPerMs: __, estimated = false, ...numbers } = cost;
-  return {
-    ...nothing(main, 'free', profile),
-    ...numbers,
-    ...concluded(cost, workload.macs ?? 0),
-    estimated,
-  };
+  return { ...nothing(main, 'free', profile), ...numbersOf(main.op, workload, profile, unread) };
+}
+
+type Numbers = Omit<LayerCost, 'node' | 'assigned' | 'fusedInto'>;
+/** What a layer costs does not change while its workload does not: most layers of an edited model are known. */
+const known = new WeakMap<Workload, WeakMap<TargetProfile, Numbers>>();
+
+function numbersOf(
+  op: string,
+  workload: Workload,
+  profile: TargetProfile,
+  unread: UnreadWeights,
+): Numbers {
+  const before = known.get(workload)?.get(profile);
+  if (before) return before;
+  const unreadBefore = unread.count;
+  const cost = costOf({ op, workload: unread.watch(workload) }, profile);
+  const { phases: _, peakMacsPerMs: __, estimated = false, ...rest } = cost;
+  const numbers = { ...rest, ...concluded(cost, workload.macs ?? 0), estimated };
+  if (unread.count > unreadBefore) return numbers;
+  let own = known.get(workload);
+  if (!own) known.set(workload, (own = new WeakMap<TargetProfile, Numbers>()));
+  own.set(profile, numbers);
+  return numbers;
 }
 
 /** A node that takes no time of its own. */
@@ -209,6 +240,10 @@ function singleCost(layer: Layer, profile: TargetProfile): Cost {
 /** Weights that cannot be read (a file that is absent) count as dense, and the estimate says so. */
 class UnreadWeights {
   readonly #reasons: string[] = [];
+
+  get count(): number {
+    return this.#reasons.length;
+  }
 
   watch(workload: Workload): Workload {
     return { ...workload, sparsity: () => this.#attempt(workload) };

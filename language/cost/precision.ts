@@ -23,9 +23,20 @@ export function narrowedBytes(
   return narrows(type, bits) ? Math.ceil((bytes * bits) / elementBits(type)) : bytes;
 }
 
+const narrowed = {
+  int8: new WeakMap<Workload, Workload>(),
+  fp16: new WeakMap<Workload, Workload>(),
+};
+
 /** Floating point wider than asked becomes narrower, weights and activations alike; integers stay as they are. */
 export function atPrecision(workload: Workload, precision: Precision): Workload {
   if (workload.kind === 'free') return workload;
+  let narrow = narrowed[precision].get(workload);
+  if (!narrow) narrowed[precision].set(workload, (narrow = narrower(workload, precision)));
+  return narrow;
+}
+
+function narrower(workload: Workload, precision: Precision): Workload {
   const { weight, activation, bits } = TYPES[precision];
   const scaled = (bytes: number, type: ElementType | undefined): number =>
     narrowedBytes(bytes, type, precision);

@@ -11,7 +11,7 @@ import { estimate } from '../../language/cost/estimate';
 import type { TargetProfile } from '../../language/cost/profile';
 import { resolveTarget } from '../../language/cost/targets';
 import { bindShapes } from '../../language/graph/bindings';
-import { Graph } from '../../language/graph/graph';
+import type { Graph } from '../../language/graph/graph';
 import { inferShapes } from '../../language/graph/shapes/infer';
 import { makeGraph, node, value, weight, type ModelSpec } from '../models';
 
