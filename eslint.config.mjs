@@ -58,7 +58,9 @@ const elements = [
 ];
 
 export default tseslint.config(
-  { ignores: ['node_modules', 'dist', 'out', '.vscode-server', '.vscode-test', '**/*.generated.ts'] },
+  {
+    ignores: ['node_modules', 'dist', 'out', '.vscode-server', '.vscode-test', '**/*.generated.ts'],
+  },
   js.configs.recommended,
   {
     files: ['**/*.{ts,tsx}'],

@@ -27,13 +27,17 @@ const isUnread = (graph: Graph, value: string): boolean =>
 function turn(graph: Graph, node: Node): void {
   switch (node.op) {
     case 'Conv':
-      return turnConvolution(graph, node);
+      turnConvolution(graph, node);
+      break;
     case 'Gemm':
-      return turnGemm(graph, node);
+      turnGemm(graph, node);
+      break;
     case 'MatMul':
-      return turnProduct(graph, node);
+      turnProduct(graph, node);
+      break;
     case 'Add':
-      return turnSum(graph, node);
+      turnSum(graph, node);
+      break;
     default:
       if (ON_CODES.has(node.op)) turnView(graph, node);
   }

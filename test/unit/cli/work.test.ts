@@ -37,7 +37,7 @@ describe('apply', { timeout: 120_000 }, () => {
       output,
       report,
       steps: [{ pass: 'prune.magnitude', sites: 22, skipped: [] }],
-      kinds: { macs: 'exact', latencyMs: 'modelled', measured: 'measured' },
+      kinds: { '*.macs': 'exact', '*.targets.latencyMs': 'modelled', measured: 'measured' },
       fidelity: { outputs: [{ name: 'logits' }] },
       measured: { beforeMs: expect.any(Number) as number, afterMs: expect.any(Number) as number },
     });

@@ -77,7 +77,7 @@ describe('applying a recipe', { timeout: 60_000 }, () => {
       model: { path: model, sha256: before },
       output: { path: output, sha256: await fileHash(output) },
       steps: [{ pass: 'prune.magnitude', sites: 3, skipped: [] }],
-      kinds: { macs: 'exact', latencyMs: 'modelled', measured: 'measured' },
+      kinds: { '*.macs': 'exact', '*.targets.latencyMs': 'modelled', measured: 'measured' },
       fidelity: {
         data: expect.stringMatching(/made|generated/i) as string,
         outputs: [{ name: 'logits' }],

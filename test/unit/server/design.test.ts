@@ -33,10 +33,10 @@ function expectDrawable({ view, totals, counts, model }: Design): void {
 }
 
 test('draws a sample with its recipe, and follows the text of the editor', async () => {
-  const document = uriOf(sample('shapes-vit.whittle.yaml'));
+  const document = uriOf(sample('shapes-resnet.whittle.yaml'));
   await server.open(
     document,
-    'version: 1\nmodel: ./shapes-vit.onnx\nsteps:\n  - pass: quantize.int8\n',
+    'version: 1\nmodel: ./shapes-resnet.onnx\nsteps:\n  - pass: quantize.int8\n',
   );
   const design = await designOf(document);
   expectDrawable(design);
@@ -50,7 +50,7 @@ test('says which data sets feed a model', async () => {
     sample(`${name}.dataset.yaml`),
   );
   const { missing, choices } = await server.request('dataFor', {
-    recipe: uriOf(sample('shapes-vit.whittle.yaml')),
+    recipe: uriOf(sample('shapes-resnet.whittle.yaml')),
     files,
   });
   expect(missing).not.toBeNull();
