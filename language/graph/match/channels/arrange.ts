@@ -179,7 +179,8 @@ const expand: Rule = (site) => {
   const shift = to.length - axes.length;
   const same = (axis: number) => to[axis] !== null && from[axis - shift] === to[axis];
   const elements = to.map((dim, i) => (same(i) ? 1 : typeof dim === 'number' ? dim : undefined));
-  site.measure({ input: 1 }, elements, []);
+  const told = axes.filter((axis, i): axis is Label => isLabel(axis) && same(i + shift));
+  site.measure({ input: 1 }, elements, [], told);
   site.useAlong(0);
   site.set(
     0,

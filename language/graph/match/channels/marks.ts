@@ -29,7 +29,7 @@ export interface Sizes {
   readonly elements: readonly number[];
   /** What each element measures in elements of a label, or counts in its units. */
   readonly measured: readonly { readonly element: number; readonly label: Label }[];
-  /** Labels whose size the elements are computed from, so that they must not be computed any more. */
+  /** Labels whose size was in what the elements stand in for, be it that they were computed of it. */
   readonly pinned: readonly Label[];
 }
 
@@ -207,10 +207,12 @@ export class Site {
     at: Place,
     elements: readonly (number | undefined)[] | undefined,
     measured: Sizes['measured'],
+    told: readonly Label[] = [],
   ): void {
     const operand = 'input' in at ? this.node.inputs[at.input] : undefined;
     const taint = operand ? this.marks.taints.get(operand) : undefined;
-    const pinned = (taint?.labels ?? []).filter((label) => label !== undefined);
+    const tainted = (taint?.labels ?? []).filter((label) => label !== undefined);
+    const pinned = [...tainted, ...told];
     if (measured.length === 0 && pinned.length === 0) return;
     const known = elements?.filter((element) => element !== undefined);
     if (known && known.length === elements?.length) {
