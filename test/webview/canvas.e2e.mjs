@@ -245,7 +245,7 @@ await suite('canvas', (check) => {
       await id('node-/patch_embed').waitFor();
       await page.mouse.move(600, 400);
       await page.mouse.wheel(0, 300);
-      await page.waitForTimeout(150);
+      await standsStill(page, id('node-/patch_embed'));
       await page.evaluate(() => (document.querySelector('.react-flow').dataset.mark = 'same'));
       const before = await id('node-/patch_embed').boundingBox();
       await id('step-toggle-1').click();
@@ -304,3 +304,13 @@ await suite('canvas', (check) => {
     },
   );
 });
+
+/** Waits until a gesture has come to rest. */
+async function standsStill(page, node) {
+  for (let last; ;) {
+    const { y } = await node.boundingBox();
+    if (y === last) return;
+    last = y;
+    await page.waitForTimeout(200);
+  }
+}
