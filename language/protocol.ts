@@ -42,7 +42,7 @@ export interface ParameterProperty {
   readonly exclusiveMinimum?: number;
   readonly exclusiveMaximum?: number;
   readonly multipleOf?: number;
-  readonly enum?: readonly string[];
+  readonly enum?: readonly (string | number)[];
   readonly items?: ParameterProperty;
   readonly anyOf?: readonly ParameterProperty[];
   /** What the value means: a target id asks for the target picker, a ratio for a slider in percent. */

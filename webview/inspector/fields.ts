@@ -20,7 +20,7 @@ export interface NumberField {
 export type Field =
   | SliderField
   | NumberField
-  | { readonly kind: 'select'; readonly options: readonly string[] }
+  | { readonly kind: 'select'; readonly options: readonly (string | number)[] }
   | { readonly kind: 'checkbox' }
   | { readonly kind: 'target' }
   | { readonly kind: 'text' }

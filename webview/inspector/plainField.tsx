@@ -44,8 +44,8 @@ export function PlainField({ id, name, title, value, helpId, field, onSet }: Pla
           className="select"
           data-testid={testId}
           aria-describedby={helpId}
-          value={typeof value === 'string' ? value : ''}
-          onChange={(event) => onSet(event.target.value)}
+          value={typeof value === 'string' || typeof value === 'number' ? value : ''}
+          onChange={(event) => onSet(chosen(field, event.target.value))}
         >
           {field.kind === 'select' ? <Options options={field.options} /> : <Targets />}
         </select>
@@ -54,7 +54,13 @@ export function PlainField({ id, name, title, value, helpId, field, onSet }: Pla
   );
 }
 
-function Options({ options }: { readonly options: readonly string[] }) {
+/** An option as the schema gives it: the page knows only text. */
+function chosen(field: PlainFieldProps['field'], typed: string): string | number {
+  const options = field.kind === 'select' ? field.options : [];
+  return options.find((option) => String(option) === typed) ?? typed;
+}
+
+function Options({ options }: { readonly options: readonly (string | number)[] }) {
   return options.map((option) => (
     <option key={option} value={option}>
       {option}

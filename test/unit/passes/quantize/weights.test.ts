@@ -1,0 +1,249 @@
+import { describe, expect, it } from 'vitest';
+import type { Graph } from '../../../../language/graph/graph';
+import { inferShapes } from '../../../../language/graph/shapes/infer';
+import { float32Tensor } from '../../../../language/onnx/tensor';
+import type { Evidence, Gram } from '../../../../language/passes/pass';
+import {
+  outputError,
+  scaleRows,
+  searchClips,
+  searchScales,
+  shrinkOf,
+} from '../../../../language/passes/quantize/rounding/awq';
+import {
+  restored,
+  roundToNearest,
+  type Format,
+  type Matrix,
+} from '../../../../language/passes/quantize/rounding/blockwise';
+import { invertToUpper } from '../../../../language/passes/quantize/rounding/cholesky';
+import { gptq } from '../../../../language/passes/quantize/rounding/gptq';
+import { hqq } from '../../../../language/passes/quantize/rounding/hqq';
+import weights from '../../../../language/passes/quantize/weights';
+import { generatedData } from '../../../../language/runtime/tasks';
+import { runTask } from '../../../../language/runtime/runtime';
+import { makeGraph, node, value, weight } from '../../../models';
+import { testHost } from '../../runtime/host';
+import { EVIDENCE } from '../subject';
+
+const host = testHost();
+
+/** Repeatable numbers that look random, between −1 and 1. */
+function noise(seed: number) {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  };
+}
+
+/** Rows in which channels go together, some of them large. */
+function activations(rows: number, size: number): Float64Array {
+  const next = noise(7);
+  const out = new Float64Array(rows * size);
+  for (let row = 0; row < rows; row++) {
+    const common = next();
+    for (let k = 0; k < size; k++)
+      out[row * size + k] = (common + 0.3 * next()) * (k % 8 === 0 ? 4 : 1);
+  }
+  return out;
+}
+
+function gramOf(x: Float64Array, size: number): Gram {
+  const rows = x.length / size;
+  const data = new Float64Array(size * size);
+  for (let i = 0; i < size; i++)
+    for (let j = 0; j < size; j++)
+      for (let row = 0; row < rows; row++)
+        data[i * size + j]! += x[row * size + i]! * x[row * size + j]!;
+  return { rows, size, data };
+}
+
+function matrix(rows: number, columns: number): Matrix {
+  const next = noise(3);
+  const values = Float32Array.from({ length: rows * columns }, () => next() ** 3);
+  return { rows, columns, values };
+}
+
+const SIZE = 64;
+const FORMATS: Format[] = [
+  { bits: 4, block: 32, symmetric: false },
+  { bits: 4, block: SIZE, symmetric: true },
+  { bits: 2, block: 16, symmetric: false },
+];
+
+describe('the factor of an inverse', () => {
+  it.each([1, 5, 64, 130])('of %i rows gives the inverse back', (size) => {
+    const { data } = gramOf(activations(3 * size, size), size);
+    for (let i = 0; i < size; i++) data[i * size + i]! += 1;
+    const upper = data.slice();
+    expect(invertToUpper(upper, size)).toBe(true);
+    for (let i = 0; i < size; i++)
+      for (let j = 0; j < size; j++) {
+        let sum = 0; // of U A Uᵀ, which is the identity
+        for (let k = i; k < size; k++)
+          for (let l = j; l < size; l++)
+            sum += upper[i * size + k]! * data[k * size + l]! * upper[j * size + l]!;
+        if (Math.abs(sum - (i === j ? 1 : 0)) > 1e-8) expect([i, j, sum]).toEqual([]);
+        if (j > 7) break;
+      }
+  });
+
+  it('does not exist where a matrix is not positive definite', () => {
+    expect(invertToUpper(Float64Array.of(1, 2, 2, 1), 2)).toBe(false);
+  });
+});
+
+describe.each(FORMATS)('rounding to $bits bits in blocks of $block', (format) => {
+  const w = matrix(SIZE, 24);
+  const x = activations(256, SIZE);
+  const gram = gramOf(x, SIZE);
+  const nearest = outputError(w, restored(roundToNearest(w, format)), gram);
+
+  it('gptq loses less than half of what rounding to nearest loses', () => {
+    const rounded = gptq(w, gram, format, 0.01)!;
+    expect(outputError(w, restored(rounded), gram)).toBeLessThan(nearest / 2);
+  });
+
+  it('awq loses no more with its scales; clips are chosen block by block', () => {
+    const means = Float64Array.from({ length: SIZE }, (_, k) => {
+      let sum = 0;
+      for (let i = k; i < x.length; i += SIZE) sum += Math.abs(x[i]!);
+      return (sum * SIZE) / x.length;
+    });
+    const scales = searchScales([w], means, gram, format);
+    const scaled = scaleRows(w, scales);
+    const back = scales.map((scale) => 1 / scale);
+    const values = restored(roundToNearest(scaled, format));
+    const error = outputError(w, scaleRows({ ...w, values }, back).values, gram);
+    expect(error).toBeLessThanOrEqual(nearest);
+    const steps = searchClips(w, gram, format);
+    const clipped = roundToNearest(w, format, (block) =>
+      Array.from(steps.subarray(block * w.columns, (block + 1) * w.columns), shrinkOf),
+    );
+    expect(outputError(w, restored(clipped), gram)).toBeLessThanOrEqual(nearest * 1.05);
+  });
+
+  it('hqq moves zero points so that typical weights are nearer', () => {
+    const norm = (values: Float32Array) =>
+      values.reduce((sum, v, i) => sum + Math.abs(v - w.values[i]!) ** 0.7, 0);
+    const asymmetric = { ...format, symmetric: false };
+    const moved = norm(restored(hqq(w, asymmetric)));
+    expect(moved).toBeLessThan(norm(restored(roundToNearest(w, asymmetric))));
+  });
+});
+
+/** One layer of 200 inputs, which no block divides, behind a normalisation; and a second of a Gemm with a bias. */
+const network = (): Graph =>
+  makeGraph({
+    inputs: [value('x', [6, 200])],
+    outputs: [value('y', [6, 5])],
+    weights: [
+      weight('gamma', [200], 5),
+      weight('w', [200, 48], 2),
+      weight('v', [5, 48], 3),
+      weight('bias', [5], 4),
+    ],
+    nodes: [
+      node('LayerNormalization', ['x', 'gamma'], ['n'], {}, 'norm'),
+      node('MatMul', ['n', 'w'], ['h'], {}, 'first'),
+      node('Relu', ['h'], ['r'], {}, 'act'),
+      node('Gemm', ['r', 'v', 'bias'], ['y'], { transB: 1 }, 'second'),
+    ],
+  });
+
+const evidence: Evidence = {
+  ...EVIDENCE,
+  grams: (values) =>
+    Promise.resolve(
+      new Map(
+        values.map((name) => {
+          const size = name === 'n' ? 200 : 48;
+          return [name, gramOf(activations(2 * size, size), size)];
+        }),
+      ),
+    ),
+  activations: (values) =>
+    Promise.resolve(
+      new Map(
+        values.map((name) => {
+          const size = name === 'n' ? 200 : 48;
+          const data = Float32Array.from(activations(8, size));
+          return [name, [{ dims: [8, size], data }]];
+        }),
+      ),
+    ),
+};
+
+async function quantised(given: object) {
+  const graph = network();
+  const facts = inferShapes(graph, { inputs: new Map() });
+  const sites = weights.sites({ graph, facts }).sites.map((site) => ({ ...site, entry: 0 }));
+  const parameters = weights.parameters.parse({ head: 'quantise', ...given });
+  const decisions = await weights.plan({ graph, facts, sites, parameters }, evidence);
+  const refused = weights.rewrite(
+    { graph, facts, sites, parameters },
+    JSON.parse(JSON.stringify(decisions)) as typeof decisions,
+  );
+  return { graph, refused };
+}
+
+describe('the pass', () => {
+  const cases = [
+    { method: 'rtn', block: '16' },
+    { method: 'rtn', block: '256', symmetric: true },
+    { method: 'rtn', block: 'channel' },
+    { method: 'rtn', bits: 8 },
+    { method: 'gptq', block: '32', bits: 8 },
+    { method: 'awq', block: '64', bits: 8 },
+    { method: 'hqq', block: '32' },
+    { method: 'rtn', bits: 2, block: '16' },
+  ];
+  it.each(cases)('writes what ONNX Runtime computes with: %o', async (given) => {
+    const { graph, refused } = await quantised(given);
+    expect(refused).toEqual([]);
+    expect(graph.order.map(({ op }) => op)).toEqual([
+      'LayerNormalization',
+      'MatMulNBits',
+      'Relu',
+      'MatMulNBits',
+      'Add',
+    ]);
+    const name = Object.values(given).join('-');
+    const comparison = await runTask(
+      {
+        kind: 'compare',
+        reference: host.model(`${name}-before.onnx`, network()),
+        candidate: host.model(`${name}.onnx`, graph),
+        data: generatedData(6),
+      },
+      { entry: host.entry },
+    );
+    const least = given.bits === 8 ? 30 : given.bits === 2 ? 0 : 12;
+    expect(comparison.outputs[0]!.sqnrDb).toBeGreaterThan(least);
+  });
+
+  it('keeps the layer that makes the output, and says so', async () => {
+    const { graph, refused } = await quantised({ head: 'keep' });
+    expect(refused).toEqual([expect.objectContaining({ node: 'second' })]);
+    expect(graph.node('second')!.op).toBe('Gemm');
+  });
+
+  it('refuses weights that are no numbers', async () => {
+    const graph = makeGraph({
+      inputs: [value('x', [1, 16])],
+      outputs: [value('y', [1, 2])],
+      weights: [float32Tensor('w', new Array<number>(32).fill(NaN), [16, 2])],
+      nodes: [node('MatMul', ['x', 'w'], ['y'], {}, 'layer')],
+    });
+    const facts = inferShapes(graph, { inputs: new Map() });
+    const parameters = weights.parameters.parse({ method: 'gptq', head: 'quantise' });
+    const request = { graph, facts, sites: [{ node: 'layer', entry: 0 }], parameters };
+    const gram = { rows: 1, size: 16, data: new Float64Array(256) };
+    const planned = weights.plan(request, {
+      ...EVIDENCE,
+      grams: () => Promise.resolve(new Map([['x', gram]])),
+    });
+    await expect(planned).rejects.toThrow(/the weight w holds NaN/);
+  });
+});
