@@ -2,18 +2,15 @@
  * How long the server takes to answer while a slider moves: the recipe with the value in motion, run on shapes, costed and
  * drawn. On the samples, for a slider of each pass that has one. What counts is the processor time of the median move, which
  * other work on the machine hardly changes; the time on the clock is told beside it.
- *
- *     npx esbuild test/bench/preview.bench.ts --bundle --platform=node --define:import.meta.dirname=__dirname --outfile=dist/bench/preview.cjs
- *     node dist/bench/preview.cjs
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TextDocuments } from 'vscode-languageserver/node';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { makeDesign } from '../../language/design/design';
 import { Subjects } from '../../language/server/subjects';
+import type { Bench, Row } from './lib/bench';
 
 interface Slider {
   readonly model: string;
@@ -52,10 +49,9 @@ interface Times {
   readonly clockMs: number;
 }
 
-const samples = path.resolve(__dirname, '../../templates/samples');
-const folder = mkdtempSync(path.join(tmpdir(), 'whittle-bench-'));
+const samples = path.resolve('templates/samples');
 
-function measure({ model, steps, ...moving }: Slider): Times {
+function measure({ model, steps, ...moving }: Slider, folder: string): Times {
   const file = path.join(folder, 'bench.whittle.yaml');
   const head = `version: 1\nmodel: ${path.join(samples, model)}\n`;
   writeFileSync(file, `${head}targets: [${TARGETS.join(', ')}]\nsteps:\n${steps}`);
@@ -77,18 +73,15 @@ function measure({ model, steps, ...moving }: Slider): Times {
   return times.sort((a, b) => a.processorMs - b.processorMs)[MOVES >> 1]!;
 }
 
-console.log(
-  `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${TARGETS.length} targets`,
-);
-let missed = 0;
-for (const slider of SLIDERS) {
-  const { processorMs, clockMs } = measure(slider);
-  if (processorMs > BUDGET_MS) missed++;
-  const passes = [...slider.steps.matchAll(/pass: (\S+)/g)].map(([, id]) => id).join(' + ');
-  const late = processorMs > BUDGET_MS ? ' OVER BUDGET' : '';
-  console.log(
-    `${slider.model.padEnd(20)} ${passes.padEnd(46)} ${processorMs.toFixed(1).padStart(6)} ms of processor, ${clockMs.toFixed(1).padStart(6)} ms by the clock${late}`,
-  );
-}
-rmSync(folder, { recursive: true, force: true });
-process.exitCode = missed > 0 ? 1 : 0;
+export default ({ scratch }: Bench): Row[] =>
+  SLIDERS.map((slider) => {
+    const { processorMs, clockMs } = measure(slider, scratch);
+    const passes = [...slider.steps.matchAll(/pass: (\S+)/g)].map(([, id]) => id).join(' + ');
+    return {
+      name: `${slider.model}, ${passes}: a move of a slider`,
+      value: processorMs,
+      unit: 'ms CPU',
+      bar: BUDGET_MS,
+      note: `${clockMs.toFixed(0)} ms by the clock`,
+    };
+  });
