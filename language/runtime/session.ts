@@ -60,7 +60,7 @@ export interface Numbers extends ArrayLike<number> {
 /** @throws WhittleError when the model cannot be read, or ONNX Runtime has no binary here or refuses it */
 export async function openSession(given: string, options: SessionOptions = {}): Promise<Session> {
   const file = options.copyOf ?? given;
-  const inputs = declaredInputs(given);
+  const inputs = declaredInputs(given, file);
   const ort = await loadRuntime();
   const session = await createSession(ort, given, options).catch((cause: unknown) => {
     throw new WhittleError(`ONNX Runtime cannot load the model: ${plainMessage(cause)}`, {
@@ -142,9 +142,10 @@ export function readStructure(file: string): Model {
   }
 }
 
-function declaredInputs(file: string): readonly ModelInput[] {
+/** @param original where caches are looked for: a copy made to watch values has other outputs */
+function declaredInputs(file: string, original: string): readonly ModelInput[] {
   const graph = Graph.of(readStructure(file));
-  const caches = cachesOf(graph);
+  const caches = cachesOf(original === file ? graph : Graph.of(readStructure(original)));
   return graph.inputs.map(({ name, type }) => {
     if (type.kind !== 'tensor') return { name, elementType: type.kind, shape: undefined };
     const { elementType, shape } = type;
