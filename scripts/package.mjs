@@ -30,7 +30,8 @@ const code = await runNode([
   commandOf('@vscode/vsce', 'vsce'),
   'package',
   ...['--target', options.target, '--ignoreFile', ignoreFile(options.target), '--out', out],
-  '--allow-missing-repository',
+  // The README's pictures are in the package, and need no address.
+  ...['--allow-missing-repository', '--no-rewrite-relative-links'],
 ]);
 if (code !== 0) process.exit(code);
 console.log(`${out}: ${(statSync(out).size / 1e6).toFixed(1)} MB`);
