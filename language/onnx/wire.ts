@@ -8,6 +8,9 @@ const HEADER_BYTES = 20; // a key and a value or length, both varints of at most
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** What decoders put in place of bytes that are not UTF-8. */
+const REPLACEMENT = '\ufffd';
+
 const EMPTY = Buffer.alloc(0);
 
 /** What the readers of one file share: the bytes at hand, and the names read so far. */
@@ -112,7 +115,7 @@ export class FieldReader {
   /** Text that identifies something, which has to be the same wherever it stands. */
   name(): string {
     try {
-      const text = this.#ascii() ?? strictDecoder.decode(this.bytes());
+      const text = this.#plain() ?? strictDecoder.decode(this.bytes());
       const { names } = this.window;
       const known = names.get(text);
       if (known === undefined) names.set(text, text);
@@ -159,14 +162,14 @@ export class FieldReader {
     for (let at = 0; at < bytes.byteLength; at += 4) yield data.getFloat32(at, true);
   }
 
-  /** The field as text where it is plain and at hand, which names nearly always are. */
-  #ascii(): string | undefined {
+  /** The field as text where it is at hand and surely valid, which names nearly always are. */
+  #plain(): string | undefined {
     const { buffer, start } = this.window;
     const from = this.start - start;
     const to = this.end - start;
     if (this.wire === Wire.varint || from < 0 || to > buffer.byteLength) return undefined;
-    for (let at = from; at < to; at++) if (buffer[at]! > 127) return undefined;
-    return buffer.toString('latin1', from, to);
+    const text = buffer.toString('utf8', from, to);
+    return text.includes(REPLACEMENT) ? undefined : text;
   }
 
   #take(length: number): void {
