@@ -3,7 +3,7 @@ import { fixedShape, type ValueFacts } from '../graph/facts';
 import type { Node } from '../graph/graph';
 import type { Dim, Tensor } from '../onnx/model';
 import { elementBits, packedBytes, type ElementType } from '../onnx/schema';
-import { elementCount } from '../onnx/tensor';
+import { elementCount, storedByteLength } from '../onnx/tensor';
 import { valueBytes, type Constant, type Stored } from './constants';
 import { NotKnown, type Count, type NodeReading, type Operator } from './operators/operator';
 import { operatorOf } from './operators/table';
@@ -211,7 +211,7 @@ class Measurer implements NodeReading {
         reads.push({
           tensor,
           parameters: isCompanion || role === 'companion' ? 0 : (packed ?? elements),
-          bytes: packedBytes(tensor.elementType, elements),
+          bytes: storedByteLength(tensor),
         });
       }
     });

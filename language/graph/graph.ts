@@ -10,6 +10,7 @@ import type {
   GraphRecord,
   Model,
   NodeRecord,
+  Shape,
   Tensor,
   ValueInfo,
 } from '../onnx/model';
@@ -392,9 +393,10 @@ export class Graph {
   toRecord(): GraphRecord {
     const { graph } = this.#model;
     if (!this.#edited) return graph;
-    const defaults = graph.inputs.filter(
-      (input) => !this.#inputs.includes(input) && this.#initializers.has(input.name),
-    );
+    const defaults = graph.inputs.flatMap((input) => {
+      const tensor = this.#initializers.get(input.name);
+      return tensor && !this.#inputs.includes(input) ? [declaredAs(input, tensor)] : [];
+    });
     return {
       name: graph.name,
       nodes: this.order,
@@ -490,6 +492,20 @@ const readNode = (record: NodeRecord, id: string): Node => ({
   scope: scopeOf(record),
   inserted: false,
 });
+
+/** An input with a default, as the default now is: an edit may have cut or quantised it. */
+function declaredAs(input: ValueInfo, { elementType, dims }: Tensor): ValueInfo {
+  const { name, type } = input;
+  const isSo =
+    type.kind === 'tensor' &&
+    type.elementType === elementType &&
+    (!type.shape || sameSizes(type.shape, dims));
+  return isSo ? input : { name, type: { kind: 'tensor', elementType, shape: dims } };
+}
+
+const sameSizes = (shape: Shape, dims: readonly number[]): boolean =>
+  shape.length === dims.length &&
+  shape.every((dim, i) => typeof dim !== 'number' || dim === dims[i]);
 
 const sameNames = (a: readonly string[], b: readonly string[]): boolean =>
   a === b || (a.length === b.length && a.every((name, i) => name === b[i]));

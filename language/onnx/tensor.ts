@@ -22,6 +22,14 @@ export const elementCount = (dims: readonly number[]): number => dims.reduce((a,
 export const tensorByteLength = (tensor: Pick<Tensor, 'elementType' | 'dims'>): number =>
   packedBytes(tensor.elementType, elementCount(tensor.dims));
 
+/** Bytes that the elements take where they are stored: of a sparse tensor, those that it has and their places. */
+export function storedByteLength(tensor: Tensor): number {
+  const { data } = tensor;
+  return data.kind === 'sparse'
+    ? tensorByteLength(data.values) + tensorByteLength(data.indices)
+    : tensorByteLength(tensor);
+}
+
 /** A tensor made in memory. `bytes` are packed little-endian elements. */
 export function makeTensor(
   name: string,

@@ -173,17 +173,23 @@ interface Cell {
   readonly transposed?: boolean;
 }
 
+/**
+ * A batch runs as many steps as its longest sequence has, shorter ones padded; where the lengths are data, the steps that
+ * there is room for.
+ */
 const recurrent =
   ({ gates, ops, transposed = false }: Cell) =>
   (node: NodeReading): Count => {
     const [first = 1, second = 1, inputs = 1] = node.input(0);
     const batchFirst = intAttribute(node.node, 'layout', 0) === 1;
-    const [steps, batch] = batchFirst ? [second, first] : [first, second];
+    const [longest, batch] = batchFirst ? [second, first] : [first, second];
+    const steps = Math.min(longest, Math.max(0, ...(node.known(4) ?? [longest])));
     const weight = node.input(1);
     const directions = weight[0] ?? 1;
     const units = (transposed ? weight[2] : weight[1])! / gates;
     const width = gates * units;
     const biases = node.has(3) ? 2 : 0;
+    const peepholes = node.has(7) ? 6 : 0;
     const nest = { batch: 1, n: width, constant: 'b' } as const;
     // The products with the inputs do not depend on each other; those with the state follow step by step.
     const onInputs: CountedPart = {
@@ -202,7 +208,7 @@ const recurrent =
       kind: 'matmul',
       times: steps,
       macs: batch * width * units,
-      ops: batch * (units * ops + width * (1 + biases)),
+      ops: batch * (units * (ops + peepholes) + width * (1 + biases)),
       matmul: { ...nest, m: batch, k: units },
       reads: batch * (units + width),
       writes: batch * units,

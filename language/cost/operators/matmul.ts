@@ -6,6 +6,7 @@ import {
   product,
   REQUANTISE_OPS,
   type Count,
+  type CountedPart,
   type NodeReading,
   type Operator,
 } from './operator';
@@ -89,43 +90,73 @@ function blockwise(node: NodeReading): Count {
 }
 
 /**
- * Einsum, contracted from the left, two operands at a time: each step costs the product of all sizes that it touches.
- * A sum over one operand multiplies nothing.
+ * Einsum, contracted from the left, two operands at a time, as ONNX Runtime does. What only one operand has and the
+ * output has not is summed first, which multiplies nothing; each product then costs all sizes that it touches.
  */
 function einsum(node: NodeReading): Count {
   const equation = stringAttribute(node.node, 'equation', '').replace(/\s/g, '');
   const [inputs = '', explicit] = equation.split('->');
   const terms = inputs.split(',').map((term, i) => labelled(term, node.input(i)));
-  const sizes = new Map(terms.flatMap((labels) => [...labels]));
+  const sizes = new Map<string, number>();
+  for (const term of terms)
+    for (const [label, size] of term) sizes.set(label, Math.max(size, sizes.get(label) ?? 0));
   const output = explicit === undefined ? implicitOutput(inputs) : axes(explicit, sizes);
   const size = (labels: Iterable<string>): number =>
     product([...labels].map((label) => sizes.get(label) ?? 1));
 
-  let left = new Set(terms[0]?.keys());
-  if (terms.length === 1) return { ops: size(left) };
-  let macs = 0;
-  let nest: MatmulLoops | undefined;
-  terms.slice(1).forEach((term, at) => {
-    const right = new Set(term.keys());
-    const later = new Set([
-      ...output,
-      ...terms.slice(at + 2).flatMap((labels) => [...labels.keys()]),
-    ]);
+  let ops = 0;
+  const summed = terms.map((term, at) => {
+    const kept = [...term.keys()].filter(
+      (label) => output.has(label) || terms.some((other, i) => i !== at && other.has(label)),
+    );
+    if (kept.length < term.size) ops += size(term.keys());
+    return new Set(kept);
+  });
+  let [left = new Set<string>()] = summed;
+  if (terms.length === 1) return { ops };
+  const steps = summed.slice(1).map((right, at): EinsumStep => {
+    const later = new Set([...output, ...summed.slice(at + 2).flatMap((labels) => [...labels])]);
     const all = new Set([...left, ...right]);
-    macs += size(all);
     const shared = [...left].filter((label) => right.has(label));
-    nest = {
+    const nest: MatmulLoops = {
       batch: size(shared.filter((label) => later.has(label))),
       m: size([...left].filter((label) => !right.has(label))),
       n: size([...right].filter((label) => !left.has(label))),
       k: size(shared.filter((label) => !later.has(label))),
       constant: node.isConstant(at + 1) ? 'b' : node.isConstant(0) && at === 0 ? 'a' : null,
     };
+    const before = left;
     left = new Set([...all].filter((label) => later.has(label)));
+    return { nest, left: size(before), right: size(right), written: size(left) };
   });
-  // A chain of products is not one loop nest; its MACs are all there is to say.
-  if (terms.length > 2 || !nest) return { macs, ops: 0 };
-  return { ...counted(nest, [0, 1], 0), macs };
+  const [only, ...more] = steps;
+  if (only && more.length === 0) return counted(only.nest, [0, 1], ops);
+  const parts = steps.map(einsumPart);
+  return { macs: parts.reduce((total, { macs }) => total + macs, 0), ops, parts };
+}
+
+/** A product of two operands, with their elements and those of the result. */
+interface EinsumStep {
+  readonly nest: MatmulLoops;
+  readonly left: number;
+  readonly right: number;
+  readonly written: number;
+}
+
+function einsumPart({ nest, left, right, written }: EinsumStep): CountedPart {
+  const { batch, m, n, k, constant } = nest;
+  const weights = constant === 'b' ? right : constant === 'a' ? left : 0;
+  return {
+    op: 'MatMul',
+    kind: 'matmul',
+    times: 1,
+    macs: batch * m * n * k,
+    ops: 0,
+    matmul: nest,
+    reads: left + right - weights,
+    writes: written,
+    weights,
+  };
 }
 
 /** Sizes by label; the axes of an ellipsis are labelled from the last. */

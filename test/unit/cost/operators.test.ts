@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { makeTensor } from '../../../language/onnx/tensor';
 import { makeGraph, node, value, weight, type ModelSpec } from '../../models';
 import { constant, workloadOf, workloadsOf, type Case } from './subject';
 
@@ -219,6 +220,23 @@ const cases: readonly Expected[] = [
     },
     kind: 'matmul',
     macs: 2 * 3 * 4 + 2 * 4 * 5,
+  },
+  {
+    what: 'Einsum of four operands, what one alone has summed before',
+    given: {
+      op: 'Einsum',
+      inputs: [x(2, 3, 9), x(3, 4), x(4, 5), x(5)],
+      attributes: { equation: 'abz,bc,cd,d->a' },
+    },
+    kind: 'matmul',
+    macs: 2 * 3 * 4 + 2 * 4 * 5 + 2 * 5,
+    ops: 2 * 3 * 9,
+  },
+  {
+    what: 'Einsum that stretches a size of 1',
+    given: { op: 'Einsum', inputs: [x(6, 4), x(1, 4)], attributes: { equation: 'ab,ab->a' } },
+    kind: 'matmul',
+    macs: 6 * 4,
   },
   {
     what: 'Einsum that only sums',
@@ -548,6 +566,37 @@ describe('operators', () => {
       dilations: [1, 1],
       transposed: false,
     });
+  });
+
+  it('runs a recurrent layer as long as its longest sequence, where that is known', () => {
+    const macs = (lengths: Partial<ModelSpec>) =>
+      workloadsOf({
+        outputs: [value('y')],
+        weights: [weight('w', [1, 12, 6]), weight('r', [1, 12, 4])],
+        nodes: [node('GRU', ['x', 'w', 'r', '', 'lengths'], ['y'], { hidden_size: 4 }, 'gru')],
+        inputs: [value('x', [5, 2, 6])],
+        ...lengths,
+      }).of('gru').macs;
+    const known = [weight('w', [1, 12, 6]), weight('r', [1, 12, 4])];
+    const perStep = 2 * 12 * (6 + 4);
+    const lengths = new Uint8Array(Int32Array.of(2, 3).buffer);
+    const given = makeTensor('lengths', 'int32', [2], lengths);
+    expect(macs({ weights: [...known, given] })).toBe(3 * perStep);
+    const data = value('lengths', [2], 'int32');
+    expect(macs({ inputs: [value('x', [5, 2, 6]), data] })).toBe(5 * perStep);
+  });
+
+  it('splits an Einsum of several operands into its products', () => {
+    const { parts, macs } = workloadOf({
+      op: 'Einsum',
+      inputs: [x(2, 3), w(3, 4), x(4, 5)],
+      attributes: { equation: 'ab,bc,cd->ad' },
+    });
+    expect(parts?.map(({ workload }) => workload.matmul)).toEqual([
+      { batch: 1, m: 2, n: 4, k: 3, constant: 'b' },
+      { batch: 1, m: 2, n: 5, k: 4, constant: null },
+    ]);
+    expect(parts?.reduce((sum, { workload }) => sum + workload.macs!, 0)).toBe(macs);
   });
 
   it('splits attention into its two products', () => {

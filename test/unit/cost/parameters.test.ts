@@ -3,10 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { counts } from '../../../language/cost/counts';
 import { Graph } from '../../../language/graph/graph';
 import { readModelFile } from '../../../language/onnx/read';
+import { MemorySource } from '../../../language/onnx/source';
 import { float32Tensor } from '../../../language/onnx/tensor';
 import { ints, makeGraph, node, value, weight } from '../../models';
 import { shared } from '../../shared';
 import { constant, factsOf, workloadsOf } from './subject';
+
+const EMPTY_SPAN = { source: new MemorySource(new Uint8Array(0)), start: 0, end: 0 };
 
 describe('parameters', () => {
   it('belong to the first layer in order that reads them', () => {
@@ -27,6 +30,23 @@ describe('parameters', () => {
     expect(work.of('second')).toMatchObject({
       parameters: 0,
       weightBytes: 0,
+      weightReadBytes: 256,
+    });
+  });
+
+  it('of a sparse tensor are all its elements, stored as those that it has and their places', () => {
+    const values = float32Tensor('w', [1, 2, 3]);
+    const indices = ints('', [0, 9, 63]);
+    const data = { kind: 'sparse', message: EMPTY_SPAN, values, indices } as const;
+    const work = workloadsOf({
+      inputs: [value('x', [4, 8])],
+      outputs: [value('y')],
+      weights: [{ ...values, dims: [8, 8], data }],
+      nodes: [node('MatMul', ['x', 'w'], ['y'], {}, 'layer')],
+    });
+    expect(work.of('layer')).toMatchObject({
+      parameters: 64,
+      weightBytes: 3 * 4 + 3 * 8,
       weightReadBytes: 256,
     });
   });

@@ -171,3 +171,36 @@ describe('the producer of a value that two nodes make', () => {
     expect(graph.producer('v7')).toBeUndefined();
   });
 });
+
+describe('an input with a default', () => {
+  const graph = () =>
+    Graph.of(
+      makeModel({
+        inputs: [value('w', [4, 3]), value('x', [2, 4]), value('scale', ['n'])],
+        outputs: [value('y')],
+        weights: [weight('w', [4, 3]), weight('scale', [3])],
+        nodes: [node('MatMul', ['x', 'w'], ['m']), node('Mul', ['m', 'scale'], ['y'])],
+      }),
+    );
+  const declared = (edited: Graph) =>
+    Object.fromEntries(
+      edited
+        .toRecord()
+        .inputs.map(({ name, type }) => [name, type.kind === 'tensor' ? type.shape : undefined]),
+    );
+
+  it('is declared as its default is after a cut', () => {
+    const edited = graph();
+    edited.setInitializer(weight('w', [4, 2]));
+    edited.setInitializer(weight('scale', [2]));
+    expect(declared(edited)).toEqual({ x: [2, 4], w: [4, 2], scale: ['n'] });
+  });
+
+  it('goes with its default', () => {
+    const edited = graph();
+    const [, product] = edited.order;
+    edited.setInput(product!.id, 1, 'm');
+    edited.removeUnused(['scale']);
+    expect(declared(edited)).toEqual({ x: [2, 4], w: [4, 3] });
+  });
+});
