@@ -3,7 +3,7 @@
  * narrows, as a Scan, a Loop or unrolled to one step after another; in vision models, one scan for each direction.
  */
 import type { GraphRecord, NodeRecord } from '../../onnx/model';
-import { graphAttribute, intAttribute, type Node } from '../graph';
+import { captures, graphAttribute, intAttribute, type Node } from '../graph';
 import type { ConvBlock } from './conv';
 import type { Linear, Linears } from './linear';
 import { isPassing, isRearranging, type View } from './view';
@@ -67,7 +67,8 @@ function recurrences(view: View): Recurrence[] {
     if (node.op !== 'Scan' && node.op !== 'Loop') continue;
     if (!decaysState(view, node)) continue;
     const kind = node.op === 'Scan' ? 'scan' : 'loop';
-    const inputs = node.inputs.filter((value) => !view.isStatic(value));
+    const read = unique([...node.inputs, ...captures(node)]);
+    const inputs = read.filter((value) => !view.isStatic(value));
     found.push({ kind, nodes: [node.id], inputs, outputs: node.outputs });
   }
   return [...found, ...unrolled(view)];

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { roles, type Findings, type Roles } from '../../../../language/graph/match/roles';
 import { inferShapes } from '../../../../language/graph/shapes/infer';
-import type { GraphRecord, NodeRecord, Tensor, ValueInfo } from '../../../../language/onnx/model';
+import type { NodeRecord, Tensor, ValueInfo } from '../../../../language/onnx/model';
 import { float32Tensor } from '../../../../language/onnx/tensor';
-import { ints, makeGraph, makeModel, node, value, weight } from '../../../models';
+import { ints, makeGraph, node, value, weight } from '../../../models';
 
 interface Parts {
   readonly input: ValueInfo;
@@ -260,5 +260,163 @@ describe('convolution blocks', () => {
     ],
   ])('form %s', (_, parts, expected) => {
     expect(chains(findingsIn(parts))).toEqual(expected);
+  });
+});
+
+describe('embeddings', () => {
+  const patches = (attributes: object, w: number[], shape: number[]): Parts => ({
+    input: value('x', [1, 3, 32, 32]),
+    nodes: [
+      node('Conv', ['x', 'w'], ['c'], { ...attributes }, 'patches'),
+      node('Reshape', ['c', 'flat'], ['f']),
+      node('Transpose', ['f'], ['y'], { perm: [0, 2, 1] }),
+    ],
+    weights: [weight('w', w), ints('flat', shape)],
+  });
+
+  it('of patches are convolutions that read every pixel once', () => {
+    const parts = patches({ strides: [8, 8] }, [24, 3, 8, 8], [1, 24, 16]);
+    expect(findingsIn(parts).embeddings.patches).toMatchObject([
+      { kind: 'convolution', node: 'patches', input: 'x', patch: [8, 8], width: 24, output: 'y' },
+    ]);
+  });
+
+  it.each<[string, Parts]>([
+    ['overlap', patches({ strides: [6, 6] }, [24, 3, 8, 8], [1, 24, 25])],
+    ['are padded', patches({ strides: [8, 8], pads: [4, 4, 4, 4] }, [24, 3, 8, 8], [1, 24, 25])],
+    ['are single pixels', patches({ strides: [1, 1] }, [24, 3, 1, 1], [1, 24, 1024])],
+    ['keep channels apart', patches({ strides: [8, 8], group: 3 }, [24, 1, 8, 8], [1, 24, 16])],
+  ])('of patches are none that %s', (_, parts) => {
+    expect(findingsIn(parts).embeddings.patches).toEqual([]);
+  });
+
+  it('of patches may be a layer that reads them unfolded', () => {
+    const { embeddings } = findingsIn({
+      input: value('x', [1, 3, 32, 32]),
+      nodes: [
+        node('Reshape', ['x', 'cut'], ['c']),
+        node('Transpose', ['c'], ['t'], { perm: [0, 2, 4, 3, 5, 1] }),
+        node('Reshape', ['t', 'flat'], ['f']),
+        dense('f', 'y'),
+      ],
+      weights: [
+        ints('cut', [1, 3, 4, 8, 4, 8]),
+        ints('flat', [1, 16, 192]),
+        weight('y.w', [192, 24]),
+      ],
+    });
+    expect(embeddings.patches).toMatchObject([
+      { kind: 'linear', node: 'y', input: 'x', patch: undefined, width: 24, output: 'y' },
+    ]);
+  });
+
+  const tokens = (joined: string[], ...others: NodeRecord[]): Parts => ({
+    input: value('ids', [1, 6], 'int64'),
+    nodes: [
+      node('Gather', ['table', 'ids'], ['e'], {}, 'table'),
+      node('Concat', joined, ['t'], { axis: 1 }, 'join'),
+      node('Add', ['t', 'places'], ['p'], {}, 'add'),
+      ...others,
+      dense('p', 'y'),
+    ],
+    weights: [
+      weight('table', [100, 16]),
+      weight('class', [1, 1, 16]),
+      weight('registers', [1, 4, 16], 2),
+      weight('places', [1, 7, 16], 3),
+      weight('y.w', [16, 16]),
+    ],
+  });
+
+  it('of tokens are tables, then class tokens and positions', () => {
+    expect(findingsIn(tokens(['class', 'e'])).embeddings).toMatchObject({
+      patches: [],
+      tables: [{ node: 'table', entries: 100, width: 16, output: 'e' }],
+      classTokens: [{ node: 'join', value: 'class', tokens: 1, at: 0, output: 't' }],
+      positions: [{ node: 'add', value: 'places', output: 'p' }],
+    });
+  });
+
+  it('may join the class token behind the others', () => {
+    const { classTokens } = findingsIn(tokens(['e', 'class'])).embeddings;
+    expect(classTokens).toMatchObject([{ value: 'class', at: 6 }]);
+  });
+
+  it('do not take what a layer adds later for a position', () => {
+    const { embeddings } = findingsIn({
+      input: value('x', [1, 6, 16]),
+      nodes: [dense('x', 'd'), node('Add', ['d', 'places'], ['y'])],
+      weights: [weight('d.w', [16, 16]), weight('places', [1, 6, 16])],
+    });
+    expect(embeddings).toEqual({ patches: [], tables: [], positions: [], classTokens: [] });
+  });
+});
+
+describe('heads', () => {
+  const x = value('x', [1, 8, 16]);
+  const body = [dense('x', 'd'), node('Add', ['x', 'd'], ['s'])];
+  const normed = node('LayerNormalization', ['s', 'one', 'zero'], ['n'], { axis: -1 });
+  const weights = [
+    weight('d.w', [16, 16]),
+    weight('h.w', [16, 10]),
+    weight('one', [16]),
+    weight('zero', [16], 2),
+    ints('first', [0]),
+    ints('second', [1]),
+    ints('last', [-1]),
+    ints('far', [9]),
+    ints('one axis', [1]),
+    { ...ints('place', [0]), dims: [] },
+  ];
+  const behind = (...nodes: NodeRecord[]) =>
+    findingsIn({ input: x, nodes: [...body, ...nodes], weights }).heads;
+
+  it.each<[string, NodeRecord[], object]>([
+    [
+      'a class token that a Gather takes',
+      [normed, node('Gather', ['n', 'place'], ['p'], { axis: 1 }, 'pick'), dense('p', 'h')],
+      { kind: 'token', node: 'pick', index: 0 },
+    ],
+    [
+      'a class token taken before the norm',
+      [
+        node('Slice', ['s', 'first', 'second', 'one axis'], ['p'], {}, 'pick'),
+        node('LayerNormalization', ['p', 'one', 'zero'], ['pn'], { axis: -1 }),
+        dense('pn', 'h'),
+        node('Softmax', ['h'], ['y']),
+      ],
+      { kind: 'token', node: 'pick' },
+    ],
+    [
+      'the mean of all tokens',
+      [
+        normed,
+        node('ReduceMean', ['n'], ['p'], { axes: [1], keepdims: 0 }, 'mean'),
+        dense('p', 'h'),
+      ],
+      { kind: 'mean', node: 'mean' },
+    ],
+    ['nothing pooled: a result for each token', [normed, dense('n', 'h')], { kind: 'none' }],
+  ])('read %s', (_, nodes, pool) => {
+    expect(behind(...nodes)).toMatchObject([{ node: 'h', pool }]);
+  });
+
+  it('of convolutional networks read the mean of all pixels', () => {
+    const { heads } = findingsIn({
+      input: value('x', [1, 8, 6, 6]),
+      nodes: [
+        node('Conv', ['x', 'c.w'], ['c'], {}, 'c'),
+        node('Relu', ['c'], ['r']),
+        node('GlobalAveragePool', ['r'], ['p'], {}, 'pool'),
+        node('Flatten', ['p'], ['f']),
+        node('Gemm', ['f', 'h.w'], ['y'], {}, 'head'),
+      ],
+      weights: [weight('c.w', [16, 8, 3, 3]), weight('h.w', [16, 10])],
+    });
+    expect(heads).toEqual([{ node: 'head', outputs: ['y'], pool: { kind: 'mean', node: 'pool' } }]);
+  });
+
+  it('are none where the residual stream itself is handed out', () => {
+    expect(behind()).toEqual([]);
   });
 });
