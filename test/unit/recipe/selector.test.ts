@@ -50,6 +50,76 @@ describe('selectors', () => {
   });
 });
 
+describe('selectors of roles', () => {
+  const model = baseOf(
+    makeGraph({
+      inputs: [value('x', [1, 8, 16])],
+      outputs: [value('z')],
+      weights: [
+        weight('w1', [16, 64]),
+        weight('w2', [64, 16]),
+        weight('scale', [16]),
+        weight('wh', [16, 10]),
+      ],
+      nodes: [
+        node('RMSNormalization', ['x', 'scale'], ['n'], { axis: -1 }, 'norm'),
+        node('MatMul', ['n', 'w1'], ['u'], {}, 'up'),
+        node('Relu', ['u'], ['a'], {}, 'act'),
+        node('MatMul', ['a', 'w2'], ['d'], {}, 'down'),
+        node('Add', ['x', 'd'], ['y'], {}, 'sum'),
+        node('MatMul', ['y', 'wh'], ['z'], {}, 'head'),
+      ],
+      opset: 23,
+    }),
+  );
+
+  it.each<[string, string[]]>([
+    ['role:mlp.up', ['up']],
+    ['role:mlp', ['up', 'act', 'down']],
+    ['role:mlp.*', ['up', 'act', 'down']],
+    ['role:norm', ['norm']],
+    ['role:norm.rms', ['norm']],
+    ['role:residual', ['sum']],
+    ['role:head', ['head']],
+  ])('%s', (selector, nodes) => {
+    expect([...selectNodes(model, selector)].toSorted()).toEqual(nodes.toSorted());
+  });
+
+  it.each<[string, RegExp]>([
+    ['role:mlp.upp', /nothing in the model has the role mlp\.upp\. Did you mean mlp\.up\?/],
+    ['role:attention.qkv', /Its roles are .*mlp\.down/],
+  ])('%s is refused', (selector, message) => {
+    expect(() => selectNodes(model, selector)).toThrow(message);
+  });
+});
+
+describe('selectors of blocks', () => {
+  const nodes = Array.from({ length: 20 }, (_, k) =>
+    ['Relu', 'Tanh', 'Sigmoid'].map((op, i) =>
+      node(op, [k + i === 0 ? 'x' : `v${3 * k + i - 1}`], [`v${3 * k + i}`]),
+    ),
+  ).flat();
+  const flat = baseOf(makeGraph({ inputs: [value('x', [1, 4])], outputs: [value('v59')], nodes }));
+  const named = baseOf(network());
+
+  it('name sections that are inferred, one or a row of them', () => {
+    const ids = flat.graph.order.map(({ id }) => id);
+    expect([...selectNodes(flat, 'block:/§Relu_3')]).toEqual(ids.slice(3, 6));
+    expect([...selectNodes(flat, 'block:/§Relu_3…/§Relu_9')]).toEqual(ids.slice(3, 12));
+  });
+
+  it('name scopes', () => {
+    expect([...selectNodes(named, 'block:/stem')]).toEqual(['/stem/conv/Conv', '/stem/Relu']);
+  });
+
+  it.each<[typeof flat, string, RegExp]>([
+    [named, 'block:/stemm', /\/stemm is no block of the model\. Did you mean \/stem\?/],
+    [flat, 'block:/§Relu_3…/§Nothing', /no block of the model/],
+  ])('refuse what is no block', (model, selector, message) => {
+    expect(() => selectNodes(model, selector)).toThrow(message);
+  });
+});
+
 describe('what a step takes', () => {
   const base = baseOf(network());
   const prepare = (step: object) => prepareStep(base, base, stepsOf(step)[0]!);

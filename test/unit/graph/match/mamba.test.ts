@@ -152,7 +152,8 @@ describe('a Mamba mixer', () => {
     ['a Loop', asLoop, 'loop', ['loop']],
     ['one step after another', unrolledTo(STEPS), 'unrolled', sums(STEPS)],
   ])('as %s', (_, scan, kind, nodes) => {
-    const { findings, of } = mixer(scan);
+    const found = mixer(scan);
+    const { findings } = found;
     expect(findings.mambas).toHaveLength(1);
     const [mamba] = findings.mambas;
     expect(mamba!.kind).toBe(kind);
@@ -160,7 +161,7 @@ describe('a Mamba mixer', () => {
     expect(mamba).toMatchObject({ in: { node: 'in' }, out: { node: 'out' }, convs: ['conv'] });
     expect(mamba!.selection.map((linear) => linear.node).toSorted()).toEqual(['dt', 'select']);
     expect(mamba!.skips).toContain('skip');
-    expect(['in', 'conv', 'select', 'dt', 'out', ...nodes].map((id) => of(id))).toEqual([
+    expect(['in', 'conv', 'select', 'dt', 'out', ...nodes].map((id) => found.of(id))).toEqual([
       ['mamba.in'],
       ['mamba.conv'],
       ['mamba.selection'],
