@@ -104,8 +104,10 @@ describe('selectors of blocks', () => {
 
   it('name sections that are inferred, one or a row of them', () => {
     const ids = flat.graph.order.map(({ id }) => id);
-    expect([...selectNodes(flat, 'block:/§Relu_3')]).toEqual(ids.slice(3, 6));
-    expect([...selectNodes(flat, 'block:/§Relu_3…/§Relu_9')]).toEqual(ids.slice(3, 12));
+    expect([...selectNodes(flat, 'block:/§Relu_0/§Relu_3')]).toEqual(ids.slice(3, 6));
+    expect([...selectNodes(flat, 'block:/§Relu_0/§Relu_3…/§Relu_0/§Relu_9')]).toEqual(
+      ids.slice(3, 12),
+    );
   });
 
   it('name scopes', () => {
@@ -114,7 +116,7 @@ describe('selectors of blocks', () => {
 
   it.each<[typeof flat, string, RegExp]>([
     [named, 'block:/stemm', /\/stemm is no block of the model\. Did you mean \/stem\?/],
-    [flat, 'block:/§Relu_3…/§Nothing', /no block of the model/],
+    [flat, 'block:/§Relu_0/§Relu_3…/§Nothing', /no block of the model/],
   ])('refuse what is no block', (model, selector, message) => {
     expect(() => selectNodes(model, selector)).toThrow(message);
   });
