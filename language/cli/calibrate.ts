@@ -1,7 +1,6 @@
-/** `whittle calibrate`: a profile fitted to a device from a table of measurements. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+/** `whittle calibrate`: a profile fitted to a device from a table of measurements, or of this machine from its own. */
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { stringify } from 'yaml';
 import { calibrate, type Calibration, type Measurement } from '../cost/calibrate';
 import { readMeasurements } from '../cost/measurements';
 import type { Precision } from '../cost/precision';
@@ -10,6 +9,8 @@ import { describeError, WhittleError } from '../errors';
 import { targetProfile } from '../recipe/bundled';
 import { resolveFrom } from '../recipe/files';
 import { bindModel, openModel } from '../recipe/opened';
+import { HOST, writeProfile } from '../recipe/thisMachine';
+import calibrateHost from './calibrateHost';
 import {
   milliseconds,
   print,
@@ -25,6 +26,7 @@ import {
 const PRECISIONS: readonly string[] = ['int8', 'fp16'] satisfies Precision[];
 
 const command: Command = (argv, surroundings) => {
+  if (argv[0] === HOST) return calibrateHost(argv, surroundings);
   const { values: options, positionals } = readArguments(argv, ['TARGET', 'MEASUREMENTS.csv'], {
     ...SHAPE_OPTION,
     output: { type: 'string', short: 'o' },
@@ -75,19 +77,6 @@ function readTable(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     throw new WhittleError(`the measurements cannot be read: ${describeError(error)}`);
-  }
-}
-
-/** Complete and by itself, so that it stays what was fitted when the bundled profile changes. */
-function writeProfile(file: string, { id: _, ...profile }: MobileProfile): void {
-  const staged = `${file}.${process.pid}.part`;
-  try {
-    mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-    writeFileSync(staged, stringify(profile, { lineWidth: 110 }));
-    renameSync(staged, file);
-  } catch (error) {
-    rmSync(staged, { force: true });
-    throw new WhittleError(`the profile cannot be written: ${describeError(error)}`);
   }
 }
 

@@ -66,7 +66,7 @@ export function estimate(
   const latencyMs = layers.reduce((sum, layer) => sum + (layer.latencyMs ?? 0), 0);
   const onTarget = placed.filter(({ profile }) => profile === target);
   const fixedMs =
-    target.kind === 'mobile'
+    target.kind === 'mobile' || target.kind === 'host'
       ? perRunMs(
           onTarget.map(({ workload }) => workload),
           target,
@@ -243,7 +243,7 @@ function nothing(
 const NO_TERMS: LayerCost['terms'] = [];
 
 /** Kinds whose profiles hold energies; of the others only time was measured. */
-const HAS_ENERGY = { mobile: false, fpga: false, asic: true, reram: true };
+const HAS_ENERGY = { mobile: false, host: false, fpga: false, asic: true, reram: true };
 
 function costOf(layer: Layer, profile: TargetProfile): Cost {
   const { parts, kind } = layer.workload;
@@ -258,6 +258,7 @@ function costOf(layer: Layer, profile: TargetProfile): Cost {
 function singleCost(layer: Layer, profile: TargetProfile): Cost {
   switch (profile.kind) {
     case 'mobile':
+    case 'host':
       return mobileCost(layer, profile);
     case 'fpga':
       return fpgaCost(layer, profile);

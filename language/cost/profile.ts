@@ -164,6 +164,15 @@ export const mobileProfile = z
   })
   .meta({ title: 'Mobile processor' });
 
+/** Measured here by `whittle calibrate host`; costs are modelled as a mobile processor's are. */
+export const hostProfile = z
+  .strictObject({
+    ...mobileProfile.shape,
+    kind: z.literal('host'),
+    threads: count('Threads that it was measured with'),
+  })
+  .meta({ title: 'This machine' });
+
 export const fpgaProfile = z
   .strictObject({
     kind: z.literal('fpga'),
@@ -300,6 +309,7 @@ export const reramProfile = z
 
 export const targetProfile = z.discriminatedUnion('kind', [
   mobileProfile,
+  hostProfile,
   fpgaProfile,
   asicProfile,
   reramProfile,
@@ -319,10 +329,13 @@ export function profileSchema(): Record<string, unknown> {
 }
 
 export type MobileProfile = z.infer<typeof mobileProfile> & Identified;
+export type HostProfile = z.infer<typeof hostProfile> & Identified;
+/** Told by rates that kernels achieve. */
+export type RatedProfile = MobileProfile | HostProfile;
 export type FpgaProfile = z.infer<typeof fpgaProfile> & Identified;
 export type AsicProfile = z.infer<typeof asicProfile> & Identified;
 export type ReramProfile = z.infer<typeof reramProfile> & Identified;
-export type TargetProfile = MobileProfile | FpgaProfile | AsicProfile | ReramProfile;
+export type TargetProfile = RatedProfile | FpgaProfile | AsicProfile | ReramProfile;
 
 interface Identified {
   /** `kind.name` of a bundled profile, the path of another. */

@@ -10,6 +10,7 @@ import { PASSES } from '../passes/registry.generated';
 import type { ParameterSchema, PassInfo, TargetInfo, TemplateInfo } from '../protocol';
 import { readText, RECIPE_SUFFIX } from './files';
 import type { Vocabulary } from './recipe';
+import { HOST, hostTarget, isCalibrated } from './thisMachine';
 
 /** `templates/` stands beside the bundles and above the sources. */
 const templates = findAbove(import.meta.dirname, 'templates');
@@ -44,10 +45,12 @@ export function passInfos(): PassInfo[] {
 
 /** A profile by id, or by a path that starts at `folder`. */
 export const targetProfile = (idOrPath: string, folder?: string): TargetProfile =>
-  resolveTarget(idOrPath, TARGETS_FOLDER, folder);
+  idOrPath === HOST ? hostTarget() : resolveTarget(idOrPath, TARGETS_FOLDER, folder);
 
+/** This machine first, once it is calibrated. */
 export function targetInfos(): TargetInfo[] {
-  return loadTargets(TARGETS_FOLDER).map(targetInfo);
+  const own = isCalibrated() ? [hostTarget()] : [];
+  return [...own, ...loadTargets(TARGETS_FOLDER)].map(targetInfo);
 }
 
 export function targetInfo(profile: TargetProfile): TargetInfo {
