@@ -12,10 +12,11 @@ import { kernels, type Kernel } from './kernels';
 import { peakBytes } from './liveness';
 import { DENSE } from './measure';
 import { mobileCost, perRunMs } from './mobile';
-import { combined, concluded, type Cost, type Layer } from './phases';
+import { overMesh } from './meshed';
+import { combined, concluded, summedParts, type Cost, type Layer } from './phases';
 import { atPrecision, narrowedBytes, type Precision } from './precision';
-import type { TargetProfile } from './profile';
-import { reramCost } from './reram';
+import type { ReramProfile, TargetProfile } from './profile';
+import { reramCost, tileAreaMm2 } from './reram';
 import { transfersBetween } from './transfers';
 import type { Sparsity, Workload } from './workload';
 import { workloads, type Workloads } from './workloads';
@@ -56,6 +57,8 @@ export function estimate(
     for (const node of absorbed)
       costs.set(node.id, { ...nothing(node, 'fused', profile), fusedInto: main.id });
   }
+  const flows = flowsBetween(graph, work, placed);
+  overMesh(flows, costs);
   const layers = graph.order.map((node) => costs.get(node.id)!);
 
   const bytesOn = (value: string, profile: TargetProfile) =>
@@ -86,6 +89,7 @@ export function estimate(
       estimated: layers.some((layer) => layer.estimated),
     },
     ...(target.kind === 'fpga' && { resources: resourcesOf(target) }),
+    ...(target.kind === 'reram' && componentsOf(target, layers)),
     warnings: [
       ...unread.warnings(),
       ...capacityWarnings(target, layers),
@@ -320,6 +324,19 @@ function resourcesOf({
     lut: cores * resourcesPerCore.lut,
     bram: cores * resourcesPerCore.bram,
   };
+}
+
+/** Energy and area by component. */
+function componentsOf(
+  target: ReramProfile,
+  layers: readonly LayerCost[],
+): Pick<TargetEstimate, 'areaMm2' | 'energyPartsMj'> {
+  const tiles = layers.reduce((sum, layer) => sum + (layer.tiles ?? 0), 0);
+  const areaMm2 = tileAreaMm2(tiles, target);
+  const energyPartsMj = summedParts(
+    layers.map(({ energyPartsMj: parts }) => ({ times: 1, parts })),
+  );
+  return { energyPartsMj, ...(areaMm2 && { areaMm2 }) };
 }
 
 function capacityWarnings(target: TargetProfile, layers: readonly LayerCost[]): string[] {
