@@ -35,27 +35,36 @@ export function measureLayer(node: Node, around: Surroundings): Measure {
     return FREE;
   const bodies = facts.inner(node);
   if (bodies.length > 0) return measureControl(node, bodies, around);
-  const value = (name: string) => facts.value(name);
-  const inputs = node.inputs.map(value);
-  const outputs = node.outputs.map(value);
-  const read = node.inputs.map((name) => (name === '' ? undefined : constants.of(name)));
-  const codes = node.inputs.map((name) => around.quantisedType(name));
   const known = measures.get(node);
-  if (
-    known &&
-    same(known.inputs, inputs) &&
-    same(known.outputs, outputs) &&
-    same(known.constants, read) &&
-    same(known.codes, codes)
-  )
-    return known.measure;
-  const fresh = measure(node, around);
-  measures.set(node, { inputs, outputs, constants: read, codes, measure: fresh });
-  return fresh;
+  if (known && holds(known, node, around)) return known.measure;
+  const value = (name: string) => facts.value(name);
+  const measured = {
+    inputs: node.inputs.map(value),
+    outputs: node.outputs.map(value),
+    constants: node.inputs.map((name) => constantAt(name, constants)),
+    codes: node.inputs.map((name) => around.quantisedType(name)),
+    measure: measure(node, around),
+  };
+  measures.set(node, measured);
+  return measured.measure;
 }
 
-const same = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((item, i) => item === b[i]);
+/** Whether all that a measure rests on is as it was. */
+function holds(known: Measured, { inputs, outputs }: Node, around: Surroundings): boolean {
+  const { facts, constants } = around;
+  for (let i = 0; i < inputs.length; i++) {
+    const name = inputs[i]!;
+    if (known.inputs[i] !== facts.value(name)) return false;
+    if (known.constants[i] !== constantAt(name, constants)) return false;
+    if (known.codes[i] !== around.quantisedType(name)) return false;
+  }
+  for (let i = 0; i < outputs.length; i++)
+    if (known.outputs[i] !== facts.value(outputs[i]!)) return false;
+  return true;
+}
+
+const constantAt = (name: string, constants: Constants): Constant | undefined =>
+  name === '' ? undefined : constants.of(name);
 
 /** The type of the codes that a DequantizeLinear turns into an activation. */
 export function quantisedType(producer: Node | undefined, facts: Facts): ElementType | undefined {

@@ -112,6 +112,7 @@ class Measurer implements NodeReading {
       ops: count ? count.ops : null,
       ...(count?.conv && { conv: count.conv }),
       ...(count?.matmul && { matmul: count.matmul }),
+      ...(count?.window && { window: count.window }),
       ...weights.totals,
       ...traffic,
       weightType: count?.packed?.type ?? this.#weightType(count),

@@ -254,11 +254,45 @@ export const asicProfile = z
   })
   .meta({ title: 'Systolic array' });
 
+const stages = z
+  .strictObject({
+    wordBits: count('Bits of a buffer access'),
+    wordNs: positive('ns of a buffer access'),
+    digitalNs: atLeastZero('ns of a register, a shift or an addition'),
+    demuxNs: atLeastZero('ns of a level of the selectors before the rows'),
+    muxNs: atLeastZero('ns of a level of the selectors behind the columns'),
+    adcBits: count('Bits of a conversion'),
+    insideGbitPerS: positive('Gbit/s between the crossbars of a tile'),
+    poolingChannels: count('Channels pooled at once'),
+    poolingNs: atLeastZero('ns of a pooling window'),
+    poolingPj: atLeastZero('pJ of a pooling window'),
+  })
+  .meta({
+    description:
+      'Tiles on a mesh that take one output position after another, through stage after stage, as MNSIM 2.0 counts them',
+  });
+
+const reramArea = z
+  .strictObject({
+    cell: atLeastZero('µm² of a cell'),
+    rowDriver: atLeastZero('µm² of a row’s driver'),
+    adc: atLeastZero('µm² of a converter behind the columns'),
+    dac: atLeastZero('µm² of a converter before the rows'),
+    besideAdc: atLeastZero(
+      'µm² of registers, shifters and adders for each converter behind columns',
+    ),
+    besideDac: atLeastZero('µm² of registers and selectors for each converter before rows'),
+    tileBuffers: atLeastZero('µm² of the buffers of a tile'),
+    tileOther: atLeastZero('µm² of what else a tile holds: links, pooling'),
+  })
+  .meta({ description: 'Area by component, µm²' });
+
 export const reramProfile = z
   .strictObject({
     kind: z.literal('reram'),
     ...common,
     floatBits: count('Fixed-point bits that floating-point weights and inputs are turned into'),
+    floatInputBits: count('Of inputs and outputs; as weights').optional(),
     crossbar: z.strictObject({
       rows: count('Word lines'),
       columns: count('Bit lines'),
@@ -292,6 +326,7 @@ export const reramProfile = z
       crossbars: count('Crossbars'),
       bufferGbPerS: positive('GB/s of the tile’s buffer'),
       linkGbPerS: positive('GB/s to other tiles'),
+      accessNs: atLeastZero('ns for the buffers to be ready, for each output position').optional(),
     }),
     tiles: count('Tiles of a chip'),
     digital: z.strictObject({
@@ -303,10 +338,13 @@ export const reramProfile = z
       dacRow: atLeastZero('pJ per row and read'),
       shiftAdd: atLeastZero('pJ per conversion'),
       crossbarRead: atLeastZero('pJ to read a full crossbar'),
-      bufferPerBit: atLeastZero('pJ'),
+      bufferPerBit: atLeastZero('pJ to read, and to write unless given'),
+      bufferWritePerBit: atLeastZero('pJ').optional(),
       linkPerBit: atLeastZero('pJ'),
       op: atLeastZero('pJ for digital arithmetic'),
     }),
+    areaUm2: reramArea.optional(),
+    stages: stages.optional(),
   })
   .meta({ title: 'ReRAM crossbars' });
 

@@ -40,6 +40,12 @@ export interface ConvLoops {
   readonly transposed: boolean;
 }
 
+/** A window that slides over a picture without weights. */
+export type PoolLoops = Pick<
+  ConvLoops,
+  'batch' | 'kernel' | 'input' | 'paddedInput' | 'output' | 'strides'
+> & { readonly channels: number };
+
 /** `batch` products of m×k by k×n. `constant`: which operand is a weight; null for a product of activations. */
 export interface MatmulLoops {
   readonly batch: number;
@@ -72,6 +78,8 @@ export interface Workload {
   readonly ops: number | null;
   readonly conv?: ConvLoops;
   readonly matmul?: MatmulLoops;
+  /** Of pooling. */
+  readonly window?: PoolLoops;
   /**
    * What the layer consists of, where it is more than one loop nest: the products of attention and of recurrent cells,
    * the nodes of a body of control flow. MACs, ops and bytes of the parts are included in the layer's.

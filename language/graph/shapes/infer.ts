@@ -174,36 +174,54 @@ class GraphFacts implements Facts {
   }
 
   #visit(node: Node, reusable: GraphFacts | undefined, earlier: GraphFacts | undefined): Outcome {
-    const missing: string[] = [];
-    const read = (name: string): ValueFacts => {
-      const facts = this.#values.get(name) ?? this.#lookUp(name) ?? this.#declaredFacts(name);
-      if (!facts) missing.push(name);
-      return facts ?? UNKNOWN;
-    };
-    const inputs = node.inputs.map((name) =>
-      name === '' || this.#absent.has(name) ? undefined : read(name),
-    );
-    const captured = captures(node).map((name) => this.value(name));
-    const declared = node.outputs.map((name) => this.#declaration(name));
-    const from = { node, inputs, captured, declared };
     const before = earlier?.outcomeOf(node);
     const outcome =
-      reusable && before && isUnchanged(before, from)
-        ? { ...before, node }
-        : this.#conclude(from, missing, before, earlier);
+      reusable && before && this.#holds(before, node)
+        ? sameNode(before, node)
+        : this.#conclude(node, before, earlier);
     node.outputs.forEach((name, i) => {
       if (name !== '' && !this.#values.has(name)) this.#values.set(name, outcome.outputs[i]!);
     });
     return outcome;
   }
 
-  #conclude(
-    from: Pick<Outcome, 'node' | 'inputs' | 'captured' | 'declared'>,
-    missing: readonly string[],
-    before: Outcome | undefined,
-    earlier: GraphFacts | undefined,
-  ): Outcome {
-    const { node } = from;
+  /** Whether all that an outcome rests on is as it was. */
+  #holds(before: Outcome, node: Node): boolean {
+    if (!sameWork(before.node, node)) return false;
+    for (let i = 0; i < node.inputs.length; i++)
+      if (before.inputs[i] !== this.#inputFacts(node.inputs[i]!)) return false;
+    for (let i = 0; i < node.outputs.length; i++)
+      if (before.declared[i] !== this.#declaration(node.outputs[i]!)) return false;
+    const captured = captures(node);
+    return (
+      captured.length === before.captured.length &&
+      captured.every((name, i) => this.value(name) === before.captured[i])
+    );
+  }
+
+  /** Undefined: the input is left out. */
+  #inputFacts(name: string): ValueFacts | undefined {
+    return name === '' || this.#absent.has(name) ? undefined : this.value(name);
+  }
+
+  #isMissing(name: string): boolean {
+    return (
+      name !== '' &&
+      !this.#absent.has(name) &&
+      !this.#values.has(name) &&
+      !this.#lookUp(name) &&
+      !this.#declaration(name)
+    );
+  }
+
+  #conclude(node: Node, before: Outcome | undefined, earlier: GraphFacts | undefined): Outcome {
+    const from = {
+      node,
+      inputs: node.inputs.map((name) => this.#inputFacts(name)),
+      captured: captures(node).map((name) => this.value(name)),
+      declared: node.outputs.map((name) => this.#declaration(name)),
+    };
+    const missing = node.inputs.filter((name) => this.#isMissing(name));
     const reasons = missing.map((name) => this.#whyMissing(name));
     const found = this.#apply(node, from.inputs, before, reasons);
     const outputs = node.outputs.map((name, i) => {
@@ -345,17 +363,8 @@ function sameEntries(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, numb
   return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
 }
 
-function isUnchanged(
-  before: Outcome,
-  now: Pick<Outcome, 'node' | 'inputs' | 'captured' | 'declared'>,
-): boolean {
-  return (
-    sameWork(before.node, now.node) &&
-    sameList(before.inputs, now.inputs) &&
-    sameList(before.captured, now.captured) &&
-    sameList(before.declared, now.declared)
-  );
-}
+const sameNode = (outcome: Outcome, node: Node): Outcome =>
+  outcome.node === node ? outcome : { ...outcome, node };
 
 /** Two versions of a node that differ at most in what inference never looks at. */
 const sameWork = (a: Node, b: Node): boolean =>
@@ -366,6 +375,3 @@ const sameWork = (a: Node, b: Node): boolean =>
     a.inputs === b.inputs &&
     a.outputs === b.outputs &&
     a.attributes === b.attributes);
-
-const sameList = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((item, i) => item === b[i]);

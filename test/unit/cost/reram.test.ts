@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { analogTime, mapWeights, reramCost } from '../../../language/cost/reram';
+import { analogTime, mapWeights } from '../../../language/cost/crossbar';
+import { reramCost } from '../../../language/cost/reram';
 import { totalMs } from '../../../language/cost/phases';
 import type { ReramProfile } from '../../../language/cost/profile';
 import { bundled, fixture, numbers, workloadOf } from './subject';
