@@ -249,6 +249,7 @@ const COMPUTE_RATES = [
   'productGbPerS',
   'activationGbPerS',
   'movementGbPerS',
+  'normalisationGbPerS',
   'gopPerS',
 ] as const;
 

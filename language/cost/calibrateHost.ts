@@ -50,6 +50,7 @@ export function calibrateHost(
   networks: readonly ProfiledNetwork[],
   { id, threads, conditions }: { id: string; threads: number; conditions: string },
 ): HostCalibration {
+  const start = distinguished(prior.precisions);
   const measured = networks.map((network) => ({ network, regions: regionsOf(network) }));
   const draft: HostProfile = {
     id,
@@ -59,13 +60,13 @@ export function calibrateHost(
     basis: prior.basis,
     sources: [`Measured: ${conditions}`],
     overlap: 'none',
-    precisions: prior.precisions,
+    precisions: start,
     fusion: { ...FUSION } as HostProfile['fusion'],
     link: prior.link,
   };
   const fitted = (to: readonly Measured[]): HostProfile => ({
     ...draft,
-    precisions: fit(prior.precisions, to),
+    precisions: fit(start, to),
   });
   const all = fitted(measured);
   const heldOut = measured.map(({ network }): HeldOut => {
@@ -162,6 +163,18 @@ const MOST_REPEATS = 64;
 type Precisions = MobileProfile['precisions'];
 /** A rate of a precision, or the start of a kernel. */
 type Unknown = `${keyof Precisions}.${RateName | 'perKernelUs'}`;
+
+/** With a rate of its own for everything that a profile may tell apart. */
+function distinguished(precisions: Precisions): Precisions {
+  const rates = (of: Precisions['fp32']): Precisions['fp32'] => ({
+    attentionGmacPerS: of.pointwiseGmacPerS,
+    movementGbPerS: of.activationGbPerS,
+    normalisationGbPerS: of.activationGbPerS,
+    ...of,
+  });
+  const { fp32, int8 } = precisions;
+  return { fp32: rates(fp32), ...(int8 && { int8: rates(int8) }) };
+}
 
 /** Which of traffic and arithmetic hides the other depends on the rates, so the fit is repeated. */
 const ROUNDS = 6;

@@ -153,16 +153,19 @@ function depthOf({ conv, matmul }: Workload): number {
   return Math.max(1, matmul?.k ?? 1);
 }
 
+/** Whose activations move at a rate of their own, where the profile gives it. */
+const TRAFFIC: Partial<Record<Workload['kind'], RateName>> = {
+  movement: 'movementGbPerS',
+  normalisation: 'normalisationGbPerS',
+  softmax: 'normalisationGbPerS',
+};
+
 /** Traffic and arithmetic hide each other. */
 function otherWork(workload: Workload, rates: Rates): Demand {
   const bytes = activationBytes(workload) + workload.weightReadBytes;
-  const moved = workload.kind === 'movement' && rates.movementGbPerS !== undefined;
-  const traffic = demand(
-    'activations',
-    moved ? 'movementGbPerS' : 'activationGbPerS',
-    bytes,
-    ACTIVATIONS,
-  );
+  const own = TRAFFIC[workload.kind];
+  const rate = own && rates[own] !== undefined ? own : 'activationGbPerS';
+  const traffic = demand('activations', rate, bytes, ACTIVATIONS);
   const arithmetic = demand('arithmetic', 'gopPerS', workload.ops ?? 0, 'compute');
   return timed(arithmetic, rates).ms > timed(traffic, rates).ms ? arithmetic : traffic;
 }

@@ -133,6 +133,9 @@ const rates = z
     movementGbPerS: positive(
       'Layers that only move data (concatenations, transpositions), GB/s; as other activations',
     ).optional(),
+    normalisationGbPerS: positive(
+      'Activations of normalisations and softmax, GB/s; as other activations',
+    ).optional(),
     gopPerS: positive('Arithmetic outside products, Gop/s'),
     perKernelUs: atLeastZero('µs to start a kernel'),
     perRunUs: atLeastZero('µs for each run of a model, whatever it holds').optional(),

@@ -56,7 +56,9 @@ export interface HostControl {
   readonly runtimeEntry?: string | undefined;
 }
 
-const BUDGET_MS = 600;
+const BUDGET_MS = 400;
+/** Everything is measured in turn so often; what other programs disturbed is left out. */
+const ROUNDS = 2;
 
 /**
  * Measures networks layer by layer and fits a profile to them.
@@ -76,16 +78,24 @@ export function measureHost(
       return { name, file };
     });
     const all = [...made, ...own];
-    const networks: ProfiledNetwork[] = [];
-    let conditions = '';
-    for (const [i, { name, file }] of all.entries()) {
-      control.onProgress(name, i / all.length);
-      const { network, measured } = await profiled(name, file, request, control);
-      networks.push(network);
-      conditions ||= measured;
-    }
+    const fastest = new Map<string, Profiled>();
+    for (let round = 0; round < ROUNDS; round++)
+      for (const [i, { name, file }] of all.entries()) {
+        control.onProgress(name, (round + i / all.length) / ROUNDS);
+        const now = await profiled(name, file, request, control);
+        const before = fastest.get(file);
+        if (!before || now.network.wholeMs < before.network.wholeMs) fastest.set(file, now);
+      }
+    const found = [...fastest.values()];
+    const { conditions } = found[0]!;
+    const networks = found.map(({ network }) => network);
     return calibrateHost(base, networks, { id: HOST, threads: request.threads, conditions });
   });
+}
+
+interface Profiled {
+  readonly network: ProfiledNetwork;
+  readonly conditions: string;
 }
 
 async function profiled(
@@ -93,7 +103,7 @@ async function profiled(
   file: string,
   { shapes, threads, budgetMs = BUDGET_MS }: HostRequest,
   { signal, runtimeEntry }: HostControl,
-): Promise<{ network: ProfiledNetwork; measured: string }> {
+): Promise<Profiled> {
   const bound = bindModel(openModel(file), shapes);
   const { layers, wholeMs, conditions } = await runTask(
     { kind: 'profile', model: file, shapes: inputSizes(bound), threads, budgetMs },
@@ -101,8 +111,8 @@ async function profiled(
   );
   const { graph, facts } = bound;
   // The number of runs differs from network to network.
-  const measured = conditions.replace(/median of \d+ runs[^,]*/, 'medians of runs');
-  return { network: { name, graph, facts, layers, wholeMs }, measured };
+  const common = conditions.replace(/median of \d+ runs[^,]*/, 'medians of runs');
+  return { network: { name, graph, facts, layers, wholeMs }, conditions: common };
 }
 
 /** Complete and by itself. @throws WhittleError when the folder cannot be written to */
