@@ -126,6 +126,10 @@ const handlers: Handlers = {
     const answer = await runTold({ kind: 'sensitivity', ...about, step, byMetric }, token);
     return answer.sensitivity;
   },
+  async calibrate({ device, token }) {
+    const { target, file } = await runTold({ kind: 'calibrate', device }, token);
+    return { target, file };
+  },
   cancel({ token }) {
     running.get(token)?.abort();
     return null;

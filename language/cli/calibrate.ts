@@ -1,15 +1,9 @@
 /** `whittle calibrate`: a profile fitted to a device from a table of measurements, or of this machine from its own. */
-import { existsSync, readFileSync } from 'node:fs';
-import path from 'node:path';
-import { calibrate, type Calibration, type Measurement } from '../cost/calibrate';
-import { readMeasurements } from '../cost/measurements';
+import type { Calibration } from '../cost/calibrate';
 import type { Precision } from '../cost/precision';
-import { describeBasis, type MobileProfile } from '../cost/profile';
-import { describeError, WhittleError } from '../errors';
-import { targetProfile } from '../recipe/bundled';
-import { resolveFrom } from '../recipe/files';
-import { bindModel, openModel } from '../recipe/opened';
-import { HOST, writeProfile } from '../recipe/thisMachine';
+import { describeBasis } from '../cost/profile';
+import { calibrateDevice } from '../recipe/calibrating';
+import { HOST } from '../recipe/thisMachine';
 import calibrateHost from './calibrateHost';
 import {
   milliseconds,
@@ -40,45 +34,18 @@ const command: Command = (argv, surroundings) => {
     throw new UsageError(`-o ${output}: a name that ends in .target.yaml is expected`);
   if (as !== undefined && !PRECISIONS.includes(as))
     throw new UsageError(`--as ${as}: int8 or fp16 is expected`);
-  const prior = mobileProfile(target);
-  const bindings = readShapes(options.shape);
-  const measurements = readMeasurements(file, readTable(file)).map((row): Measurement => {
-    const model = resolveFrom(path.dirname(file), row.model);
-    if (!existsSync(model))
-      throw new WhittleError(`model: there is no file ${row.model}`, {
-        where: row.where,
-        hint: 'Paths are relative to the table',
-      });
-    const { graph, facts } = bindModel(openModel(model), bindings);
-    return { name: row.model, where: row.where, graph, facts, latencyMs: row.latencyMs };
+  const result = calibrateDevice({
+    target,
+    table: file,
+    output,
+    title,
+    as: as as Precision | undefined,
+    shapes: readShapes(options.shape),
   });
-  const result = calibrate(prior, measurements, as as Precision | undefined);
-  const profile: MobileProfile = {
-    ...result.profile,
-    title: title ?? `${prior.title}, calibrated`,
-    sources: [...prior.sources, `Fitted to the measurements of ${path.basename(file)}`],
-  };
-  writeProfile(output, profile);
-  show(surroundings, options, output, { ...result, profile });
+  show(surroundings, options, output, result);
   return Promise.resolve();
 };
 export default command;
-
-function mobileProfile(id: string): MobileProfile {
-  const profile = targetProfile(id);
-  if (profile.kind === 'mobile') return profile;
-  throw new WhittleError(`${id} is of kind ${profile.kind}, and only mobile profiles are fitted`, {
-    hint: 'Of other kinds the constants are those of the design: edit the profile instead',
-  });
-}
-
-function readTable(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new WhittleError(`the measurements cannot be read: ${describeError(error)}`);
-  }
-}
 
 function show(
   surroundings: Surroundings,

@@ -1,8 +1,8 @@
 /** `whittle calibrate host`: measures this machine, which is a target from then on. */
 import path from 'node:path';
 import { describeBasis } from '../cost/profile';
-import { targetProfile } from '../recipe/bundled';
-import { hostFile, HOST, measureHost, writeProfile } from '../recipe/thisMachine';
+import { calibrateThisMachine } from '../recipe/calibrating';
+import { hostFile, HOST } from '../recipe/thisMachine';
 import {
   count,
   milliseconds,
@@ -14,9 +14,6 @@ import {
   withProgress,
   type Command,
 } from './command';
-
-/** Its ratios hold where nothing was measured. */
-const BASE = 'mobile.generic-cpu';
 
 const calibrateHost: Command = async (argv, surroundings) => {
   const { values: options } = readArguments(argv, [HOST], {
@@ -33,27 +30,32 @@ const calibrateHost: Command = async (argv, surroundings) => {
     threads: count('threads', options.threads) ?? 1,
     ...(budgetMs !== undefined && { budgetMs }),
   };
-  const { profile, heldOut } = await withProgress(surroundings, options, (progress) =>
-    measureHost(targetProfile(BASE), request, {
-      signal: surroundings.interruption(),
-      onProgress: (detail, fraction) => progress(`measuring: ${detail}`, fraction),
-      runtimeEntry: surroundings.runtimeEntry,
-    }),
+  const control = {
+    signal: surroundings.interruption(),
+    runtimeEntry: surroundings.runtimeEntry,
+  };
+  const { profile, heldOut, file } = await withProgress(surroundings, options, (progress) =>
+    calibrateThisMachine(
+      {
+        ...control,
+        onProgress: (detail, fraction) => progress(`measuring: ${detail}`, fraction),
+      },
+      request,
+      options.output === undefined ? hostFile() : path.resolve(options.output),
+    ),
   );
-  const output = options.output === undefined ? hostFile() : path.resolve(options.output);
-  writeProfile(output, profile);
   const { basis, precisions, threads } = profile;
   const [error] = basis.status === 'calibrated' ? basis.errors : [];
   const document = {
-    profile: output,
-    target: options.output === undefined ? HOST : output,
+    profile: file,
+    target: options.output === undefined ? HOST : file,
     kind: 'measured',
     threads,
     constants: { precisions },
     leaveOneOut: { ...error, measurements: heldOut },
   };
   print(surroundings, options, document, () => [
-    `${output}: ${profile.title}`,
+    `${file}: ${profile.title}`,
     `  ${describeBasis(profile)}`,
     ...table(
       [
