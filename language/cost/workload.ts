@@ -76,15 +76,15 @@ export interface Workload {
   readonly macs: number | null;
   /** Other elementary arithmetic; flops = 2·macs + ops. */
   readonly ops: number | null;
-  readonly conv?: ConvLoops;
-  readonly matmul?: MatmulLoops;
+  readonly conv?: ConvLoops | undefined;
+  readonly matmul?: MatmulLoops | undefined;
   /** Of pooling. */
-  readonly window?: PoolLoops;
+  readonly window?: PoolLoops | undefined;
   /**
    * What the layer consists of, where it is more than one loop nest: the products of attention and of recurrent cells,
    * the nodes of a body of control flow. MACs, ops and bytes of the parts are included in the layer's.
    */
-  readonly parts?: readonly Part[];
+  readonly parts?: readonly Part[] | undefined;
   /** Elements of trained tensors that this layer is the first to read. */
   readonly parameters: number;
   /** Their stored bytes, packed, with scales and zero points. */
@@ -101,5 +101,5 @@ export interface Workload {
   /** Reads the weights on first use; targets that make nothing of zeros do not ask. */
   readonly sparsity: () => Sparsity;
   /** Why something here is not known. */
-  readonly unknown?: string;
+  readonly unknown?: string | undefined;
 }

@@ -98,7 +98,7 @@ export class Graph {
     const consumers = new Map<string, string[]>();
     graph.nodes.forEach((record, i) => {
       const id = ids[i]!;
-      const node = { ...record, id, origin: id, scope: scopeOf(record), inserted: false };
+      const node = readNode(record, id);
       this.#nodes.set(id, node);
       this.#linkOutputs(node);
       for (const value of reads(node)) {
@@ -473,6 +473,24 @@ export class Graph {
   }
 }
 
+/** A node of the file. Field by field: spreading would cost more than all else that is done for it. */
+const readNode = (record: NodeRecord, id: string): Node => ({
+  name: record.name,
+  op: record.op,
+  domain: record.domain,
+  overload: record.overload,
+  inputs: record.inputs,
+  outputs: record.outputs,
+  attributes: record.attributes,
+  metadata: record.metadata,
+  span: record.span,
+  carried: record.carried,
+  id,
+  origin: id,
+  scope: scopeOf(record),
+  inserted: false,
+});
+
 const sameNames = (a: readonly string[], b: readonly string[]): boolean =>
   a === b || (a.length === b.length && a.every((name, i) => name === b[i]));
 
@@ -520,6 +538,7 @@ const NO_BODIES: readonly GraphRecord[] = [];
 
 /** Subgraphs of a node: the bodies of If, Loop and Scan. */
 export function subgraphs(node: NodeRecord): readonly GraphRecord[] {
+  if (node.attributes.size === 0) return NO_BODIES;
   let out: GraphRecord[] | undefined;
   for (const { value } of node.attributes.values()) {
     if (value.kind === 'graph') (out ??= []).push(value.value);

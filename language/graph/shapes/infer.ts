@@ -26,6 +26,10 @@ interface Problem {
   readonly reason: string;
 }
 
+const NO_PROBLEMS: readonly Problem[] = [];
+
+const NO_INNER: readonly InnerFacts[] = [];
+
 /** What was found at a node, and from what: all that must be the same for it to hold again. */
 interface Outcome {
   readonly node: Node;
@@ -131,7 +135,7 @@ class GraphFacts implements Facts {
   }
 
   inner(node: Node): readonly InnerFacts[] {
-    return this.outcomeOf(node)?.inner ?? [];
+    return this.outcomeOf(node)?.inner ?? NO_INNER;
   }
 
   private recall(name: string): ValueFacts | undefined {
@@ -160,7 +164,7 @@ class GraphFacts implements Facts {
     for (const node of this.#graph.order) {
       const outcome = this.#visit(node, reusable, earlier);
       this.#outcomes.set(node.id, outcome);
-      this.problems.push(...outcome.problems);
+      for (const problem of outcome.problems) this.problems.push(problem);
       this.#possible &&= outcome.possible;
     }
   }
@@ -179,9 +183,10 @@ class GraphFacts implements Facts {
       reusable && before && this.#holds(before, node)
         ? sameNode(before, node)
         : this.#conclude(node, before, earlier);
-    node.outputs.forEach((name, i) => {
+    for (let i = 0; i < node.outputs.length; i++) {
+      const name = node.outputs[i]!;
       if (name !== '' && !this.#values.has(name)) this.#values.set(name, outcome.outputs[i]!);
-    });
+    }
     return outcome;
   }
 
@@ -215,27 +220,35 @@ class GraphFacts implements Facts {
   }
 
   #conclude(node: Node, before: Outcome | undefined, earlier: GraphFacts | undefined): Outcome {
-    const from = {
-      node,
-      inputs: node.inputs.map((name) => this.#inputFacts(name)),
-      captured: captures(node).map((name) => this.value(name)),
-      declared: node.outputs.map((name) => this.#declaration(name)),
-    };
-    const missing = node.inputs.filter((name) => this.#isMissing(name));
-    const reasons = missing.map((name) => this.#whyMissing(name));
-    const found = this.#apply(node, from.inputs, before, reasons);
+    const inputs = node.inputs.map((name) => this.#inputFacts(name));
+    const captured = captures(node).map((name) => this.value(name));
+    const declared = node.outputs.map((name) => this.#declaration(name));
+    const reasons: string[] = [];
+    node.inputs.forEach((name, i) => {
+      if (inputs[i] === UNKNOWN && this.#isMissing(name)) reasons.push(this.#whyMissing(name));
+    });
+    const { outputs: inferred, inner, possible } = this.#apply(node, inputs, before, reasons);
     const outputs = node.outputs.map((name, i) => {
-      const inferred = found.outputs[i] ?? UNKNOWN;
-      const declaration = from.declared[i];
-      const { facts, contradiction } = declaration
-        ? reconcile(inferred, declaration.type, this.#declaredBy)
-        : { facts: inferred };
-      if (contradiction) reasons.push(`the file declares ${name} ${contradiction}`);
+      const facts = this.#declared(name, inferred[i] ?? UNKNOWN, declared[i], reasons);
       if (name !== '' && this.#values.has(name)) reasons.push(`${name} is given more than once`);
       return steady(facts, earlier?.recall(name));
     });
-    const problems = reasons.map((reason) => ({ node: node.id, reason }));
-    return { ...from, ...found, outputs, problems };
+    const problems =
+      reasons.length === 0 ? NO_PROBLEMS : reasons.map((reason) => ({ node: node.id, reason }));
+    return { node, inputs, captured, declared, outputs, inner, problems, possible };
+  }
+
+  /** What was inferred of an output, completed by what the file declares of it. */
+  #declared(
+    name: string,
+    inferred: ValueFacts,
+    declaration: ValueInfo | undefined,
+    reasons: string[],
+  ): ValueFacts {
+    if (!declaration) return inferred;
+    const { facts, contradiction } = reconcile(inferred, declaration.type, this.#declaredBy);
+    if (contradiction) reasons.push(`the file declares ${name} ${contradiction}`);
+    return facts;
   }
 
   /** What the rule of the operator says; problems of the node and in its bodies are added to `reasons`. */
