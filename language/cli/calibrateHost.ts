@@ -1,8 +1,8 @@
 /** `whittle calibrate host`: measures this machine, which is a target from then on. */
 import path from 'node:path';
 import { describeBasis } from '../cost/profile';
-import { targetProfile } from '../recipe/bundled';
-import { hostFile, HOST, measureHost, writeProfile } from '../recipe/thisMachine';
+import { measureHost } from '../recipe/measureHost';
+import { hostFile, HOST, writeProfile } from '../recipe/thisMachine';
 import {
   count,
   milliseconds,
@@ -14,9 +14,6 @@ import {
   withProgress,
   type Command,
 } from './command';
-
-/** Its ratios hold where nothing was measured. */
-const BASE = 'mobile.generic-cpu';
 
 const calibrateHost: Command = async (argv, surroundings) => {
   const { values: options } = readArguments(argv, [HOST], {
@@ -34,7 +31,7 @@ const calibrateHost: Command = async (argv, surroundings) => {
     ...(budgetMs !== undefined && { budgetMs }),
   };
   const { profile, heldOut } = await withProgress(surroundings, options, (progress) =>
-    measureHost(targetProfile(BASE), request, {
+    measureHost(request, {
       signal: surroundings.interruption(),
       onProgress: (detail, fraction) => progress(`measuring: ${detail}`, fraction),
       runtimeEntry: surroundings.runtimeEntry,

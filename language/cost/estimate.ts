@@ -57,7 +57,6 @@ export function estimate(
     for (const node of absorbed)
       costs.set(node.id, { ...nothing(node, 'fused', profile), fusedInto: main.id });
   }
-  const flows = flowsBetween(graph, work, placed);
   overMesh(flows, costs);
   const layers = graph.order.map((node) => costs.get(node.id)!);
 
