@@ -48,17 +48,15 @@ export function estimate(
   const unread = new UnreadWeights();
   const { placed, flows } = place(graph, work, target, options);
   const costs = new Map<string, LayerCost>();
-  const timed: { workload: Workload; cost: LayerCost }[] = [];
   for (const kernel of placed) {
-    const { main, absorbed, workload, profile } = kernel;
-    const cost = mainCost(kernel, unread);
-    costs.set(main.id, cost);
-    timed.push({ workload, cost });
+    const { main, absorbed, profile } = kernel;
+    costs.set(main.id, mainCost(kernel, unread));
     for (const node of absorbed)
       costs.set(node.id, { ...nothing(node, 'fused', profile), fusedInto: main.id });
   }
   overMesh(flows, costs);
   const layers = graph.order.map((node) => costs.get(node.id)!);
+  const timed = placed.map(({ main, workload }) => ({ workload, cost: costs.get(main.id)! }));
 
   const bytesOn = (value: string, profile: TargetProfile) =>
     bytesAt(value, work, profile.runsAt ?? options.as);
