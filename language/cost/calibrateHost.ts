@@ -42,6 +42,7 @@ const FUSION: FusionRules = {
   ],
   afterOthers: [],
   integer: ['conv', 'matmul', 'elementwise', 'pooling'],
+  views: true,
 };
 
 /** @param conditions what the measurements hold for: processor, threads, batch */

@@ -88,6 +88,9 @@ const fusion = z
     integer: z
       .array(z.enum(WORKLOAD_KINDS))
       .meta({ description: 'Kinds of layers that run on quantised codes' }),
+    views: z.boolean().optional().meta({
+      description: 'Views and the computation of shapes start kernels as well',
+    }),
   })
   .meta({ description: 'What runs as one kernel' });
 

@@ -15,6 +15,7 @@ import { HOST, hostTarget, isCalibrated } from './thisMachine';
 /** `templates/` stands beside the bundles and above the sources. */
 const templates = findAbove(import.meta.dirname, 'templates');
 export const TARGETS_FOLDER = path.join(templates, 'targets');
+export const SAMPLES_FOLDER = path.join(templates, 'samples');
 const RECIPES_FOLDER = path.join(templates, 'recipes');
 
 function findAbove(from: string, name: string): string {

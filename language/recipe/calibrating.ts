@@ -10,14 +10,9 @@ import { WhittleError } from '../errors';
 import type { ShapeBindings } from '../graph/facts';
 import { targetProfile } from './bundled';
 import { readText, resolveFrom } from './files';
+import { measureHost, type HostControl, type HostRequest } from './measureHost';
 import { bindModel, openModel } from './opened';
-import {
-  hostFile,
-  measureHost,
-  writeProfile,
-  type HostControl,
-  type HostRequest,
-} from './thisMachine';
+import { hostFile, writeProfile } from './thisMachine';
 
 export interface DeviceRequest {
   /** The profile whose ratios hold where the measurements say nothing. */
@@ -72,8 +67,6 @@ function mobileProfile(id: string): MobileProfile {
   });
 }
 
-/** Its ratios hold for this machine where nothing was measured. */
-const HOST_BASE = 'mobile.generic-cpu';
 const ONE_THREAD: HostRequest = { models: [], shapes: {}, threads: 1 };
 
 /** Measures this machine, which is the target `host` from then on unless `output` says otherwise. */
@@ -82,7 +75,7 @@ export async function calibrateThisMachine(
   request: HostRequest = ONE_THREAD,
   output = hostFile(),
 ): Promise<HostCalibration & { readonly file: string }> {
-  const calibration = await measureHost(targetProfile(HOST_BASE), request, control);
+  const calibration = await measureHost(request, control);
   writeProfile(output, calibration.profile);
   return { ...calibration, file: output };
 }

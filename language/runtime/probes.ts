@@ -5,7 +5,7 @@
 import { Graph } from '../graph/graph';
 import type { AttributeValue, NodeRecord, Tensor, ValueInfo } from '../onnx/model';
 import { readModelBytes } from '../onnx/read';
-import { float32Tensor, int64Tensor, makeTensor } from '../onnx/tensor';
+import { int64Tensor, makeTensor } from '../onnx/tensor';
 import { writeModel } from '../onnx/write';
 
 export interface Probe {
@@ -306,15 +306,17 @@ class Network {
     // Uniform of variance 1/depth: what comes out varies as much as what goes in.
     const limit = Math.sqrt(3 / depth);
     if (!this.#isQuantised) return this.#constant(noise(count, limit), dims);
-    const codes = Int8Array.from(noise(count, 127));
+    const codes = new Int8Array(count);
+    codes.set(noise(count, 127));
     const name = this.#code('int8', new Uint8Array(codes.buffer), dims);
     const scale = [this.#constant([limit / 127], []), this.#code('int8', Uint8Array.of(0), [])];
     return this.#node('DequantizeLinear', [name, ...scale], dims);
   }
 
-  #constant(values: ArrayLike<number>, dims: readonly number[]): string {
+  #constant(values: Float32Array | readonly number[], dims: readonly number[]): string {
     const name = this.#fresh();
-    this.#weights.push(float32Tensor(name, values, [...dims]));
+    const { buffer } = values instanceof Float32Array ? values : Float32Array.from(values);
+    this.#weights.push(makeTensor(name, 'float32', dims, new Uint8Array(buffer)));
     return name;
   }
 
@@ -371,11 +373,17 @@ function asValue(value: Attributes[string]): AttributeValue {
   return { kind: 'ints', value };
 }
 
-/** Repeatable numbers between −limit and limit. */
+/** Repeatable numbers between −limit and limit; of many, the first ones again and again. */
 function noise(count: number, limit: number): Float32Array {
+  const out = new Float32Array(count);
   let state = 1;
-  return Float32Array.from({ length: count }, () => {
+  for (let i = 0; i < Math.min(count, PERIOD); i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return limit * (state / 2 ** 31 - 1);
-  });
+    out[i] = limit * (state / 2 ** 31 - 1);
+  }
+  for (let i = PERIOD; i < count; i += PERIOD) out.copyWithin(i, 0, Math.min(PERIOD, count - i));
+  return out;
 }
+
+/** Odd, so that no two rows of a matrix are alike. */
+const PERIOD = 65_537;
