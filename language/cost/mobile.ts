@@ -8,8 +8,9 @@ import { elementBits } from '../onnx/schema';
 import { hostCost } from './host';
 import { isCode } from './measure';
 import { product } from './operators/operator';
+import { patternTitle } from './patterns';
 import { longest, phase, totalMs, type Cost, type Layer, type Phase } from './phases';
-import type { MobileProfile } from './profile';
+import type { MobileProfile, PRODUCT_CLASSES } from './profile';
 import type { ConvLoops, Workload } from './workload';
 
 type Rates = MobileProfile['precisions']['fp32'];
@@ -21,13 +22,56 @@ export function mobileCost(layer: Layer, profile: MobileProfile): Cost {
   const { name, rates } = ratesFor(workload, profile);
   const macs = workload.macs ?? 0;
   const start = phase('kernel start', rates.perKernelUs / 1e3, 'overhead');
-  const work = macs > 0 ? productWork(workload, macs, rates) : otherWork(workload, rates);
+  if (macs === 0)
+    return {
+      phases: overlapped(otherWork(workload, rates), start, profile.overlap),
+      energyMj: null,
+      mapping: `${name} kernel`,
+    };
+  const sparse = sparseKernel(workload, name, profile);
+  const work = productWork(workload, macs, rates).map((phase) =>
+    phase.name === ACTIVATIONS_TERM ? phase : { ...phase, ms: phase.ms * sparse.share },
+  );
   return {
     phases: overlapped(work, start, profile.overlap),
     energyMj: null,
-    ...(macs > 0 && { peakMacsPerMs: bestRate(rates) * 1e6 }),
-    mapping: macs > 0 ? `${name} ${CLASSES[classOf(workload)].title}` : `${name} kernel`,
+    peakMacsPerMs: bestRate(rates) * 1e6,
+    mapping: `${name} ${CLASSES[classOf(workload)].title}${sparse.note}`,
+    ...(sparse.estimated && { estimated: true }),
   };
+}
+
+interface SparseKernel {
+  /** Of the time that a dense kernel takes. */
+  readonly share: number;
+  readonly estimated: boolean;
+  /** For the layer's mapping. */
+  readonly note: string;
+}
+
+const DENSE_KERNEL: SparseKernel = { share: 1, estimated: false, note: '' };
+
+/** Reads weights only where the profile has kernels for zeros. */
+function sparseKernel(
+  workload: Workload,
+  precision: PrecisionName,
+  { sparseKernels = [] }: MobileProfile,
+): SparseKernel {
+  const runs = sparseKernels.filter(
+    ({ layers, precisions }) =>
+      layers.includes(classOf(workload)) && precisions.includes(precision),
+  );
+  if (runs.length === 0) return DENSE_KERNEL;
+  const { density, estimated } = workload.sparsity();
+  const enough = runs.filter(({ fromZeros }) => density < 1 && 1 - density >= fromZeros);
+  if (enough.length === 0) return { ...DENSE_KERNEL, estimated };
+  const { pattern } = workload.structure();
+  const shares = enough
+    .filter(({ patterns }) => patterns.includes(pattern.kind))
+    .map(({ costPerWeight, fixedShare }) => density * costPerWeight + fixedShare);
+  const share = Math.min(1, ...shares);
+  const note = share < 1 ? ` that leaves out zeros (${patternTitle(pattern)})` : '';
+  return { share, estimated, note };
 }
 
 /** What a run takes beside its layers, at the precision of the heaviest of them. */
@@ -43,7 +87,7 @@ export function perRunMs(workloads: readonly Workload[], profile: MobileProfile)
 function ratesFor(
   { inputType, weightType }: Workload,
   { precisions }: MobileProfile,
-): { name: string; rates: Rates } {
+): { name: PrecisionName; rates: Rates } {
   const isInteger =
     inputType !== undefined &&
     isCode(inputType) &&
@@ -76,19 +120,22 @@ const CLASSES = {
     title: 'product of two activations',
     rate: (r: Rates) => r.attentionGmacPerS ?? r.pointwiseGmacPerS,
   },
-} as const;
+} as const satisfies Record<ProductClass, object>;
+
+type ProductClass = (typeof PRODUCT_CLASSES)[number];
+type PrecisionName = keyof MobileProfile['precisions'];
 
 /** Groups of at least this many channels run like dense convolutions. */
 const WIDE_GROUP = 32;
 /** A picture has three or four channels. */
 const FEW_CHANNELS = 4;
 
-function classOf({ conv, matmul }: Workload): keyof typeof CLASSES {
+function classOf({ conv, matmul }: Workload): ProductClass {
   if (conv) return classOfConv(conv);
   return matmul?.constant === null ? 'attention' : 'pointwise';
 }
 
-function classOfConv({ groups, inputChannels, kernel, strides }: ConvLoops): keyof typeof CLASSES {
+function classOfConv({ groups, inputChannels, kernel, strides }: ConvLoops): ProductClass {
   const depth = inputChannels / groups;
   if (groups > 1 && depth < WIDE_GROUP) return 'depthwise';
   if (kernel.every((size) => size === 1)) return 'pointwise';
@@ -111,14 +158,15 @@ function productWork(workload: Workload, macs: number, rates: Rates): Phase[] {
     phase('arithmetic', (macs * (1 + shallowness)) / (gmacPerS * 1e6), 'compute'),
     ...(productGbPerS === undefined
       ? []
-      : [phase('activations', activationBytes(workload) / (productGbPerS * 1e6), ACTIVATIONS)]),
+      : [phase(ACTIVATIONS_TERM, activationBytes(workload) / (productGbPerS * 1e6), ACTIVATIONS)]),
     phase('weights', workload.weightReadBytes / (weightGbPerS * 1e6), 'weight bandwidth'),
   ];
 }
 
 const ACTIVATIONS = 'activation bandwidth';
+const ACTIVATIONS_TERM = 'activations';
 
-const DEPTH_MATTERS: ReadonlySet<keyof typeof CLASSES> = new Set(['pointwise', 'spatial']);
+const DEPTH_MATTERS: ReadonlySet<ProductClass> = new Set(['pointwise', 'spatial']);
 
 /** How many products are added up for one output. */
 function depthOf({ conv, matmul }: Workload): number {
