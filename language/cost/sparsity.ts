@@ -22,7 +22,7 @@ export function densityOf(weights: readonly Stored[]): Sparsity {
 const structures = new WeakMap<Tensor, ZeroStructure>();
 
 /**
- * Of a weight that is stored as one tensor. Planned zeros have no places yet: they count as unstructured.
+ * Of a weight that is stored as one tensor. Zeros that are not decided yet have no places: they count as unstructured.
  * @throws WhittleError when the weights cannot be read
  */
 export function structureOf(
@@ -30,7 +30,7 @@ export function structureOf(
   layout: (dims: readonly number[]) => WeightLayout | undefined,
 ): ZeroStructure {
   const [stored] = weights;
-  if (!stored || weights.length > 1 || stored.tensor.density) return UNSTRUCTURED;
+  if (!stored || weights.length > 1 || storedDensity(stored).estimated) return UNSTRUCTURED;
   const { tensor } = stored;
   let known = structures.get(tensor);
   if (!known) {
