@@ -97,3 +97,20 @@ export const windowOf = ({ conv }: Pick<Workload, 'conv'>): number =>
 
 export const polaritiesOf = ({ crossbar }: Pick<ReramProfile, 'crossbar'>): number =>
   crossbar.polarity === 'differential' ? 2 : 1;
+
+/**
+ * The product without rows and columns of zeros, where the crossbars are filled that way. Whole kernels go or stay, since
+ * a crossbar takes nothing less.
+ */
+export function compacted(
+  gemm: Gemm,
+  workload: Workload,
+  { crossbar }: Pick<ReramProfile, 'crossbar'>,
+): Gemm {
+  if (!crossbar.compaction || gemm.count > 1 || workload.sparsity().density === 1) return gemm;
+  const { filledRows, filledColumns } = workload.structure();
+  const step = crossbar.wholeKernels ? windowOf(workload) : 1;
+  const rows = Math.ceil((gemm.k * filledRows) / step - 1e-9) * step;
+  const columns = Math.ceil(gemm.n * filledColumns - 1e-9);
+  return { ...gemm, k: Math.max(step, rows), n: Math.max(1, columns) };
+}

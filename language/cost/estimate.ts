@@ -18,7 +18,8 @@ import { atPrecision, narrowedBytes, type Precision } from './precision';
 import type { ReramProfile, TargetProfile } from './profile';
 import { reramCost, tileAreaMm2 } from './reram';
 import { transfersBetween } from './transfers';
-import type { Sparsity, Workload } from './workload';
+import { UNSTRUCTURED } from './patterns';
+import type { Workload } from './workload';
 import { workloads, type Workloads } from './workloads';
 
 export interface EstimateOptions {
@@ -54,7 +55,7 @@ export function estimate(
     for (const node of absorbed)
       costs.set(node.id, { ...nothing(node, 'fused', profile), fusedInto: main.id });
   }
-  overMesh(flows, costs);
+  overMesh(flows, costs, (workload) => unread.watch(workload));
   const layers = graph.order.map((node) => costs.get(node.id)!);
   const timed = placed.map(({ main, workload }) => ({ workload, cost: costs.get(main.id)! }));
 
@@ -272,30 +273,34 @@ function singleCost(layer: Layer, profile: TargetProfile): Cost {
 
 /** Weights that cannot be read (a file that is absent) count as dense, and the estimate says so. */
 class UnreadWeights {
-  readonly #reasons: string[] = [];
+  readonly #reasons = new Map<Workload, string>();
 
   get count(): number {
-    return this.#reasons.length;
+    return this.#reasons.size;
   }
 
   watch(workload: Workload): Workload {
-    return { ...workload, sparsity: () => this.#attempt(workload) };
+    return {
+      ...workload,
+      sparsity: () => this.#attempt(workload, workload.sparsity, DENSE),
+      structure: () => this.#attempt(workload, workload.structure, UNSTRUCTURED),
+    };
   }
 
   warnings(): string[] {
-    const [first] = this.#reasons;
+    const [first] = this.#reasons.values();
     if (first === undefined) return [];
-    const layers = this.#reasons.length === 1 ? 'a layer' : `${this.#reasons.length} layers`;
+    const layers = this.count === 1 ? 'a layer' : `${this.count} layers`;
     return [`The weights of ${layers} cannot be read and count as dense: ${first}`];
   }
 
-  #attempt(workload: Workload): Sparsity {
+  #attempt<T>(workload: Workload, read: () => T, dense: T): T {
     try {
-      return workload.sparsity();
+      return read();
     } catch (error) {
       if (!(error instanceof WhittleError)) throw error;
-      this.#reasons.push(error.message);
-      return DENSE;
+      this.#reasons.set(workload, error.message);
+      return dense;
     }
   }
 }

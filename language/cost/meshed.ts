@@ -4,23 +4,29 @@ import type { PlacedKernel } from './estimate';
 import type { Flow, Flows } from './flow';
 import { meshPhases, takesTiles } from './reram';
 import { isStaged, type StagedProfile } from './staged';
+import type { Workload } from './workload';
 
-/** Changes the costs of layers on meshes in place. */
+/**
+ * Changes the costs of layers on meshes in place.
+ * @param watched the workload whose weights may be asked for without harm where they cannot be read
+ */
 export function overMesh(
   { flows }: Pick<Flows<PlacedKernel>, 'flows'>,
   costs: Map<string, LayerCost>,
+  watched: (workload: Workload) => Workload,
 ): void {
   const meshes = new Set<StagedProfile>();
   for (const { kernel } of flows)
     if (kernel.profile.kind === 'reram' && isStaged(kernel.profile)) meshes.add(kernel.profile);
   for (const profile of meshes) {
     const onMesh = flows.filter(
-      ({ kernel }) => kernel.profile === profile && takesTiles(kernel.workload, profile),
+      ({ kernel }) => kernel.profile === profile && takesTiles(watched(kernel.workload), profile),
     );
-    const phases = meshPhases(
-      placesOf(onMesh, flows).map((next, at) => ({ workload: onMesh[at]!.kernel.workload, next })),
-      profile,
-    );
+    const places = placesOf(onMesh, flows).map((next, at) => ({
+      workload: watched(onMesh[at]!.kernel.workload),
+      next,
+    }));
+    const phases = meshPhases(places, profile);
     onMesh.forEach(({ kernel }, at) => {
       const before = costs.get(kernel.main.id)!;
       const terms = phases[at]!.map(({ name, ms }) => ({ name, ms }));

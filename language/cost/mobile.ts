@@ -8,8 +8,9 @@ import { elementBits } from '../onnx/schema';
 import { hostCost } from './host';
 import { isCode } from './measure';
 import { product } from './operators/operator';
+import { patternTitle } from './patterns';
 import { phase, totalMs, type Cost, type Layer, type Phase } from './phases';
-import type { RatedProfile } from './profile';
+import type { PRODUCT_CLASSES, RatedProfile } from './profile';
 import type { ConvLoops, Workload } from './workload';
 
 type Rates = RatedProfile['precisions']['fp32'];
@@ -30,12 +31,56 @@ export function mobileCost(layer: Layer, profile: RatedProfile): Cost {
   const macs = workload.macs ?? 0;
   const start = phase('kernel start', rates.perKernelUs / 1e3, 'overhead');
   const work = demandsOf(workload, rates).map((demand) => timed(demand, rates));
+  if (macs === 0)
+    return {
+      phases: overlapped(work, start, profile.overlap),
+      energyMj: null,
+      mapping: `${name} kernel`,
+    };
+  const sparse = sparseKernel(workload, name, profile);
+  const done = work.map((phase) =>
+    phase.name === ACTIVATIONS_TERM ? phase : { ...phase, ms: phase.ms * sparse.share },
+  );
   return {
-    phases: overlapped(work, start, profile.overlap),
+    phases: overlapped(done, start, profile.overlap),
     energyMj: null,
-    ...(macs > 0 && { peakMacsPerMs: bestRate(rates) * 1e6 }),
-    mapping: macs > 0 ? `${name} ${CLASSES[classOf(workload)].title}` : `${name} kernel`,
+    peakMacsPerMs: bestRate(rates) * 1e6,
+    mapping: `${name} ${CLASSES[classOf(workload)].title}${sparse.note}`,
+    ...(sparse.estimated && { estimated: true }),
   };
+}
+
+interface SparseKernel {
+  /** Of the time that a dense kernel takes. */
+  readonly share: number;
+  readonly estimated: boolean;
+  /** For the layer's mapping. */
+  readonly note: string;
+}
+
+const DENSE_KERNEL: SparseKernel = { share: 1, estimated: false, note: '' };
+
+/** Reads weights only where the profile has kernels for zeros. */
+function sparseKernel(
+  workload: Workload,
+  precision: PrecisionName,
+  { sparseKernels = [] }: RatedProfile,
+): SparseKernel {
+  const runs = sparseKernels.filter(
+    ({ layers, precisions }) =>
+      layers.includes(classOf(workload)) && precisions.includes(precision),
+  );
+  if (runs.length === 0) return DENSE_KERNEL;
+  const { density, estimated } = workload.sparsity();
+  const enough = runs.filter(({ fromZeros }) => density < 1 && 1 - density >= fromZeros);
+  if (enough.length === 0) return { ...DENSE_KERNEL, estimated };
+  const { pattern } = workload.structure();
+  const shares = enough
+    .filter(({ patterns }) => patterns.includes(pattern.kind))
+    .map(({ costPerWeight, fixedShare }) => density * costPerWeight + fixedShare);
+  const share = Math.min(1, ...shares);
+  const note = share < 1 ? ` that leaves out zeros (${patternTitle(pattern)})` : '';
+  return { share, estimated, note };
 }
 
 /** What a run takes beside its layers, at the precision of the heaviest of them. */
@@ -51,7 +96,7 @@ export function perRunMs(workloads: readonly Workload[], profile: RatedProfile):
 export function ratesFor(
   { inputType, weightType }: Workload,
   { precisions }: Pick<RatedProfile, 'precisions'>,
-): { name: keyof RatedProfile['precisions']; rates: Rates } {
+): { name: PrecisionName; rates: Rates } {
   const isInteger =
     inputType !== undefined &&
     isCode(inputType) &&
@@ -85,10 +130,12 @@ const CLASSES = {
     title: 'product of two activations',
     rates: ['attentionGmacPerS', 'pointwiseGmacPerS'],
   },
-} as const satisfies Record<string, { title: string; rates: readonly RateName[] }>;
-type Class = keyof typeof CLASSES;
+} as const satisfies Record<ProductClass, { title: string; rates: readonly RateName[] }>;
 
-const rateOf = (kind: Class, rates: Rates): RateName =>
+type ProductClass = (typeof PRODUCT_CLASSES)[number];
+type PrecisionName = keyof RatedProfile['precisions'];
+
+const rateOf = (kind: ProductClass, rates: Rates): RateName =>
   CLASSES[kind].rates.find((name) => rates[name] !== undefined)!;
 
 /** Groups of at least this many channels run like dense convolutions. */
@@ -96,12 +143,12 @@ const WIDE_GROUP = 32;
 /** A picture has three or four channels. */
 const FEW_CHANNELS = 4;
 
-function classOf({ conv, matmul }: Workload): Class {
+function classOf({ conv, matmul }: Workload): ProductClass {
   if (conv) return classOfConv(conv);
   return matmul?.constant === null ? 'attention' : 'pointwise';
 }
 
-function classOfConv({ groups, inputChannels, kernel, strides }: ConvLoops): Class {
+function classOfConv({ groups, inputChannels, kernel, strides }: ConvLoops): ProductClass {
   const depth = inputChannels / groups;
   if (groups > 1 && depth < WIDE_GROUP) return 'depthwise';
   if (kernel.every((size) => size === 1)) return 'pointwise';
@@ -111,7 +158,7 @@ function classOfConv({ groups, inputChannels, kernel, strides }: ConvLoops): Cla
 }
 
 const bestRate = (rates: Rates): number =>
-  Math.max(...(Object.keys(CLASSES) as Class[]).map((kind) => rates[rateOf(kind, rates)]!));
+  Math.max(...(Object.keys(CLASSES) as ProductClass[]).map((kind) => rates[rateOf(kind, rates)]!));
 
 // ---- terms
 
@@ -138,14 +185,15 @@ function productWork(workload: Workload, macs: number, rates: Rates): Demand[] {
     demand('arithmetic', rateOf(kind, rates), macs * (1 + shallowness), 'compute'),
     ...(rates.productGbPerS === undefined
       ? []
-      : [demand('activations', 'productGbPerS', activationBytes(workload), ACTIVATIONS)]),
+      : [demand(ACTIVATIONS_TERM, 'productGbPerS', activationBytes(workload), ACTIVATIONS)]),
     demand('weights', 'weightGbPerS', workload.weightReadBytes, 'weight bandwidth'),
   ];
 }
 
 const ACTIVATIONS = 'activation bandwidth';
+const ACTIVATIONS_TERM = 'activations';
 
-const DEPTH_MATTERS: ReadonlySet<Class> = new Set(['pointwise', 'spatial']);
+const DEPTH_MATTERS: ReadonlySet<ProductClass> = new Set(['pointwise', 'spatial']);
 
 /** How many products are added up for one output. */
 function depthOf({ conv, matmul }: Workload): number {

@@ -145,6 +145,40 @@ const rates = z
   })
   .meta({ description: 'Rates that kernels achieve' });
 
+/** What kernels and arrays make something of; the words of `Pattern`. */
+const PATTERNS = ['unstructured', 'channel', 'block', 'block-punched', 'pattern', 'n:m'] as const;
+
+/** Classes of products between which achieved rates differ. */
+export const PRODUCT_CLASSES = [
+  'pointwise',
+  'spatial',
+  'strided',
+  'large',
+  'shallow',
+  'depthwise',
+  'attention',
+] as const;
+
+const sparseKernels = z
+  .array(
+    z.strictObject({
+      patterns: z.array(z.enum(PATTERNS)).min(1).meta({ description: 'Where the zeros must lie' }),
+      layers: z.array(z.enum(PRODUCT_CLASSES)).min(1).meta({ description: 'What they run' }),
+      precisions: z.array(z.enum(['fp32', 'fp16', 'int8'])).min(1),
+      fromZeros: z
+        .number()
+        .min(0)
+        .max(1)
+        .meta({ description: 'Share of zeros from which they are used' }),
+      costPerWeight: positive('Time for a weight that is kept over that of a dense kernel'),
+      fixedShare: atLeastZero('Share of the dense time that stays however few are kept'),
+    }),
+  )
+  .meta({
+    description:
+      'Kernels that leave zeros out. Without them zeros are multiplied like any other weight',
+  });
+
 const fallback = z
   .strictObject({
     operators: names('Operators that the processor does not run'),
@@ -166,6 +200,7 @@ export const mobileProfile = z
       description:
         'What is hidden: memory traffic behind arithmetic, the start of a kernel behind the work before it, or nothing',
     }),
+    sparseKernels: sparseKernels.optional(),
     fallback: fallback.optional(),
   })
   .meta({ title: 'Mobile processor' });
@@ -254,6 +289,13 @@ export const asicProfile = z
     zeroGating: z
       .boolean()
       .meta({ description: 'A multiplication by a zero weight costs no energy (and its cycle)' }),
+    structuredSparsity: z
+      .strictObject({
+        of: z.array(count('m of n:m: so many weights in a row')).min(1),
+        metadataBits: atLeastZero('Bits that say where a kept weight stood'),
+      })
+      .optional()
+      .meta({ description: 'The array leaves out the zeros of n:m patterns' }),
   })
   .meta({ title: 'Systolic array' });
 
@@ -306,6 +348,10 @@ export const reramProfile = z
       slices: z.enum(['side by side', 'apart']).meta({
         description: 'Where the cells of one weight lie: in one crossbar or in one each',
       }),
+      compaction: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Rows and columns of zeros are left out of the crossbars' }),
       wholeKernels: z
         .boolean()
         .meta({ description: 'A crossbar takes whole kernels: as many input channels as fit' }),

@@ -8,6 +8,7 @@ import { elementBits, type ElementType } from '../onnx/schema';
 import type { TargetEstimate } from './cost';
 import {
   analogTime,
+  compacted,
   inputBitsOf,
   outputBitsOf,
   weightBitsOf,
@@ -37,7 +38,8 @@ export function reramCost({ workload }: Layer, profile: ReramProfile): Cost {
   return gemm && holdsWeights ? onCrossbars(workload, gemm, profile) : digital(workload, profile);
 }
 
-function onCrossbars(workload: Workload, gemm: Gemm, profile: ReramProfile): Cost {
+function onCrossbars(workload: Workload, whole: Gemm, profile: ReramProfile): Cost {
+  const gemm = compacted(whole, workload, profile);
   const { crossbar, analog, tile } = profile;
   const weightBits = weightBitsOf(workload, profile);
   const inputBits = inputBitsOf(workload, profile);
@@ -180,7 +182,10 @@ function peakMacsPerMs(
 function stagedLayer(workload: Workload, profile: StagedProfile): StagedLayer | undefined {
   const gemm = gemmOf(workload);
   const holdsWeights = workload.conv ?? workload.matmul?.constant;
-  if (gemm) return holdsWeights ? stagedProduct(workload, gemm, profile) : undefined;
+  if (gemm) {
+    const kept = holdsWeights && compacted(gemm, workload, profile);
+    return kept ? stagedProduct(workload, kept, profile) : undefined;
+  }
   return workload.window ? stagedPooling(workload, workload.window, profile) : undefined;
 }
 
@@ -217,7 +222,8 @@ function onStages(workload: Workload, layer: StagedLayer, profile: StagedProfile
 
 function filledShare(workload: Workload, mapping: Mapping, profile: ReramProfile): number {
   const { rows, columns } = profile.crossbar;
-  const gemm = gemmOf(workload);
+  const whole = gemmOf(workload);
+  const gemm = whole && compacted(whole, workload, profile);
   const cells = gemm ? gemm.count * gemm.n * gemm.k * mapping.slices * polaritiesOf(profile) : 0;
   return cells / (mapping.crossbars * rows * columns);
 }

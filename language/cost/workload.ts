@@ -3,6 +3,7 @@
  * energy; they never look at the graph.
  */
 import type { ElementType } from '../onnx/schema';
+import type { ZeroStructure } from './patterns';
 
 export type WorkloadKind =
   | 'conv'
@@ -55,12 +56,11 @@ export interface MatmulLoops {
   readonly constant: 'a' | 'b' | null;
 }
 
-/** Zeros among the weights. Pattern is `unstructured` unless a stricter one was found. */
+/** Zeros among the weights. */
 export interface Sparsity {
   /** Share of weights that are not zero, 0 to 1. */
   readonly density: number;
   readonly estimated: boolean;
-  readonly pattern: 'unstructured';
 }
 
 /** A loop nest inside a layer, run `times` times for one run of the layer. */
@@ -100,6 +100,8 @@ export interface Workload {
   readonly outputType: ElementType | undefined;
   /** Reads the weights on first use; targets that make nothing of zeros do not ask. */
   readonly sparsity: () => Sparsity;
+  /** Where the zeros lie: slower than their number, likewise on first use. */
+  readonly structure: () => ZeroStructure;
   /** Why something here is not known. */
   readonly unknown?: string | undefined;
 }

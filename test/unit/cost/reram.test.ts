@@ -23,6 +23,7 @@ const mnsimCrossbar: ReramProfile['crossbar'] = {
   cellBits: 1,
   polarity: 'differential',
   slices: 'apart',
+  compaction: false,
   wholeKernels: true,
 };
 
@@ -207,7 +208,7 @@ describe('a layer on crossbars', () => {
   it('saves reads of zero weights only where zeros draw no current', () => {
     const sparse = {
       ...conv,
-      sparsity: () => ({ density: 0.5, estimated: false, pattern: 'unstructured' as const }),
+      sparsity: () => ({ density: 0.5, estimated: false }),
     };
     const differential = {
       ...isaac,
