@@ -87,6 +87,8 @@ function editSteps(text: string, document: Document, edit: StepEdit): TextChange
       return [setKey(text, stepAt(steps, edit.step), edit.parameter, edit.value)];
     case 'retarget':
       return [setKey(text, stepAt(steps, edit.step), 'at', oneOrList(edit.at))];
+    case 'except':
+      return setExcept(text, stepAt(steps, edit.step), edit.node, edit.excepted);
     case 'enable': {
       const step = stepAt(steps, edit.step);
       return edit.enabled
@@ -215,8 +217,42 @@ const trimmedEnd = (text: string, from: number, to: number): number =>
 function removeKey(text: string, map: YAMLMap, key: string): TextChange[] {
   const pair = map.items.find((item) => isScalar(item.key) && item.key.value === key);
   if (!pair) return [];
-  const range = rangeOf(pair.key)!;
-  return [{ start: lineStart(text, range[0]!), end: lineEnd(text, range[1]!), text: '' }];
+  const start = lineStart(text, rangeOf(pair.key)![0]!);
+  const end = trimmedEnd(text, start, (rangeOf(pair.value) ?? rangeOf(pair.key)!)[1]!);
+  return [{ start, end: lineEnd(text, end - 1), text: '' }];
+}
+
+/** Exceptions need something to be excepted from: a step that says nothing of where it works gets `at: "**"`. */
+function setExcept(text: string, step: YAMLMap, node: string, excepted: boolean): TextChange[] {
+  const written = step.get('except', true);
+  const now = exceptOf(step);
+  if (now.includes(node) === excepted) return [];
+  const wanted = excepted ? [...now, node] : now.filter((other) => other !== node);
+  if (wanted.length === 0) return removeKey(text, step, 'except');
+  if (isSeq(written) && !written.flow) return [setListed(text, written, node, excepted)];
+  const except = setKey(text, step, 'except', wanted);
+  if (step.has('at')) return [except];
+  const at = setKey(text, step, 'at', '**');
+  return [{ ...at, text: at.text + except.text.replace(/^\n/, '') }];
+}
+
+function exceptOf(step: YAMLMap): string[] {
+  const except: unknown = (step.toJSON() as Record<string, unknown>).except ?? [];
+  return (Array.isArray(except) ? except : [except]).map(String);
+}
+
+/** Adds a line to a list of lines, or takes one away. */
+function setListed(text: string, list: YAMLSeq, item: string, listed: boolean): TextChange {
+  if (!listed) {
+    const place = list.items.find((one) => isScalar(one) && one.value === item);
+    const [start, end] = rangeOf(place)!;
+    return { start: lineStart(text, start!), end: lineEnd(text, end! - 1), text: '' };
+  }
+  const [start, last] = rangeOf(list.items.at(-1))!;
+  const indent = /^[ \t]*/.exec(text.slice(lineStart(text, start!)))![0];
+  const end = lineEnd(text, last! - 1);
+  const newline = text[end - 1] === '\n' ? '' : '\n';
+  return { start: end, end, text: `${newline}${indent}- ${inline(item)}\n` };
 }
 
 /** Where a new key goes: below the others, but above the steps of a recipe. */
@@ -282,6 +318,15 @@ function printedAnew(text: string, document: Document, edit: RecipeEdit): TextCh
     case 'retarget':
       document.setIn(at(edit.step, 'at'), oneOrList(edit.at));
       break;
+    case 'except': {
+      const step = document.getIn(at(edit.step)) as YAMLMap;
+      const others = exceptOf(step).filter((node) => node !== edit.node);
+      const wanted = edit.excepted ? [...others, edit.node] : others;
+      if (wanted.length > 0 && !step.has('at')) step.set('at', '**');
+      if (wanted.length > 0) step.set('except', document.createNode(wanted, { flow: true }));
+      else step.delete('except');
+      break;
+    }
     case 'enable':
       if (edit.enabled) document.deleteIn(at(edit.step, 'enabled'));
       else document.setIn(at(edit.step, 'enabled'), false);

@@ -5,7 +5,7 @@ import { Icon } from '../common/icon';
 import { IconButton } from '../common/iconButton';
 import { QuickPick } from '../common/quickPick';
 import { targetItems } from '../designer/pickers';
-import { exact, type Unit } from '../format';
+import { exact, quantity, type Unit } from '../format';
 import { text } from '../strings';
 import { Budget } from './budget';
 
@@ -60,6 +60,7 @@ interface TargetRowProps {
 function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
   const app = useApp();
   const { target, title, latencyMs, energyMj, peakMemoryBytes, bound, basis, warnings } = row;
+  const { confidence } = row;
   const removable = chosen.includes(target) && chosen.length > 1;
   return (
     <tr
@@ -126,10 +127,33 @@ function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
           <Budget ms={latencyMs.after} maxMs={maxMs} />
         )}
       </td>
-      <td className="quiet totals-basis" title={basis}>
-        {basis}
+      <td className="quiet totals-basis" title={`${confidence.note}\n${basis}`}>
+        <Confidence confidence={confidence} /> {basis}
       </td>
     </tr>
+  );
+}
+
+/** How far a modelled latency can be trusted: where a measurement would most likely lie, or that nobody checked. */
+function Confidence({ confidence }: { readonly confidence: TargetTotals['confidence'] }) {
+  const { level, lowMs, highMs } = confidence;
+  const doubtful = level === 'not validated';
+  return (
+    <span className={`confidence${doubtful ? ' is-doubtful' : ''}`} data-level={level}>
+      {doubtful && <Icon name="question" />}
+      {lowMs !== null && highMs !== null && (
+        <>
+          {text('totals.likely', { low: quantity(lowMs, 'time'), high: quantity(highMs, 'time') })}
+          {' · '}
+        </>
+      )}
+      {doubtful && (
+        <>
+          {text(lowMs === null ? 'totals.analytical' : 'totals.notValidated')}
+          {' · '}
+        </>
+      )}
+    </span>
   );
 }
 

@@ -86,12 +86,47 @@ describe('edits of a recipe', () => {
       ['targets: [mobile.pixel3-cpu] # the phone'],
       ['targets: [reram.isaac] # the phone'],
     ],
+    [
+      'except a layer',
+      { kind: 'except', step: 0, node: '/a/fc', excepted: true },
+      [],
+      ['    except: [/a/fc]'],
+    ],
     ['bind a size', { kind: 'bind', symbol: 'batch', size: 1 }, [], ['shapes: {batch: 1}']],
   ];
   it.each(cases)('%s and touch nothing else', (_, edit, gone, come) => {
     const after = edited(RECIPE, edit);
     expect(difference(RECIPE, after)).toEqual({ gone, come });
     expect(recipeOf(after)).toBeDefined();
+  });
+
+  it('except layers one after the other, and take them in again', () => {
+    const except = (text: string, node: string, excepted = true) =>
+      edited(text, { kind: 'except', step: 0, node, excepted });
+    const head = 'version: 1\nsteps:\n  - pass: quantize.int8';
+    const lists = [
+      [`${head}\n# kept\n`, '# kept'],
+      [`${head}\n    at: "**"\n    except: /x\n`, 'except: [/x, /a]'],
+      [
+        `${head}\n    at: "**"\n    except:\n      # why\n      - /x # loud\n  - pass: prune.magnitude\n`,
+        '      # why\n      - /x # loud\n      - /a\n',
+      ],
+      ['{"version":1,"steps":[{"pass":"quantize.int8"}]}', '/a'],
+      [head, 'except: [/a]'],
+    ] as const;
+    for (const [text, says] of lists) {
+      const before = recipeOf(text).steps[0]!.except;
+      const [one, two] = [except(text, '/a'), except(except(text, '/a'), '/b')];
+      expect(one).toContain(says);
+      expect(recipeOf(one).steps[0]!.except).toEqual([...before, '/a']);
+      expect(recipeOf(one).steps[0]!.at).toEqual(['**']);
+      expect(recipeOf(two).steps[0]!.except).toEqual([...before, '/a', '/b']);
+      expect(except(one, '/a')).toBe(one);
+      expect(recipeOf(except(two, '/a', false)).steps[0]!.except).toEqual([...before, '/b']);
+      const all = [...before, '/a', '/b'].reduce((now, node) => except(now, node, false), two);
+      expect(recipeOf(all).steps).toHaveLength(recipeOf(text).steps.length);
+      expect(all).not.toContain('except');
+    }
   });
 
   it('keep Windows line ends of the lines that they do not touch', () => {
