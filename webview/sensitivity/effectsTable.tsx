@@ -21,6 +21,12 @@ export function EffectsTable({ found }: { readonly found: StepSensitivity }) {
     (body.current?.rows[row] ?? body.current?.rows[0])?.focus();
     app.store.set({ focus: null });
   }, [app, wanted]);
+  // An exception may part a folded repeat: the layer is shown where it is drawn now.
+  const drawn = useView((state) => state.design?.effects?.shown[state.effectRow]);
+  useEffect(() => {
+    const hasKeyboard = body.current?.contains(document.activeElement) ?? false;
+    if (drawn != null && hasKeyboard) app.sensing.walk(app.store.get().effectRow);
+  }, [app, drawn]);
   const { judge, byMetric, layers, title } = found;
   return (
     <table
