@@ -18,17 +18,21 @@ export async function measureSensitivity(
   document: vscode.TextDocument,
   question: Question,
 ): Promise<void> {
-  if (!(await hasSamples(context, document, question.byMetric))) return;
   const { analyses, backend, views } = context;
   const recipe = document.uri;
   const token = randomUUID();
-  const cancel = () => void backend.request('cancel', { token }).catch(() => undefined);
+  let cancelled = false;
+  const cancel = () => {
+    cancelled = true;
+    void backend.request('cancel', { token }).catch(() => undefined);
+  };
   if (!analyses.begin(recipe, cancel))
     throw new Error(vscode.l10n.t('Sensitivity is being measured already.'));
   const listening = backend.onProgress((progress) => {
     if (progress.token === token) views.sendTo(recipe, 'analysing', progress);
   });
   try {
+    if (!(await hasSamples(context, document, question.byMetric)) || cancelled) return;
     const request = { recipe: protocolUri(recipe), ...question, token };
     const found = await vscode.window.withProgress(
       { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Measuring sensitivity') },
