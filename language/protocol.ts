@@ -202,6 +202,9 @@ export interface DataSummary {
   readonly samples: number | null;
 }
 
+/** What reports and analyses call data whose inputs were made up. */
+export const MADE_UP_INPUTS = 'made-up inputs';
+
 /** A data set as a recipe names it: the path of its description, or made-up inputs. */
 export type DataReference = string | { readonly source: { readonly generated: object } };
 

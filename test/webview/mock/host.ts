@@ -53,6 +53,8 @@ export interface MockOptions {
   /** Refuses edits with this message. */
   refusing: string | null;
   readonly delayMs: number;
+  /** The report compares on made-up inputs. */
+  readonly madeUp: boolean;
   /** A sensitivity tells of its progress at most so often. */
   readonly ticks: number;
   readonly problems: Design['problems'];
@@ -182,6 +184,7 @@ export class MockHost {
         work(this.#model, this.#recipe.steps, this.#target),
         this.#recipe.steps,
         this.#recipe.targets,
+        this.options.madeUp,
       ),
     remember: () => null,
   };
