@@ -67,10 +67,19 @@ function Near({ node, says }: SayingProps) {
 function Middle({ node, says }: SayingProps) {
   return (
     <>
-      <div className="card-title">{node.title}</div>
+      <div className="card-line">
+        <span className="card-title">{node.title}</span>
+        <Bits chips={node.chips} />
+      </div>
       <Saying node={node} says={says} />
     </>
   );
+}
+
+/** The precision that the recipe gives a node, where there is no room for all that it did. */
+function Bits({ chips }: { readonly chips: ViewNode['chips'] }) {
+  const bits = chips.find(({ family }) => family === 'quantize');
+  return bits ? <span className="card-bits family-quantize">{bits.text}</span> : null;
 }
 
 /** Letters of chips that leave room for the cost and what it was before. */

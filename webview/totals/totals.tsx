@@ -22,7 +22,7 @@ export function Totals() {
           <thead>
             <tr>
               <th scope="col">{text('totals.target')}</th>
-              <th scope="col" colSpan={2}>
+              <th scope="col" colSpan={3}>
                 {text('metric.latency')}
               </th>
               <th scope="col">{text('metric.energy')}</th>
@@ -106,6 +106,9 @@ function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
       <td className="totals-difference">
         <Difference change={latencyMs} />
       </td>
+      <td>
+        <Confidence confidence={confidence} />
+      </td>
       <td className="totals-number">
         {energyMj.after === null && latencyMs.after !== null ? (
           <span className="quiet">{text('totals.noEnergy')}</span>
@@ -127,33 +130,30 @@ function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
           <Budget ms={latencyMs.after} maxMs={maxMs} />
         )}
       </td>
-      <td className="quiet totals-basis" title={`${confidence.note}\n${basis}`}>
-        <Confidence confidence={confidence} /> {basis}
+      <td className="quiet totals-basis" title={basis}>
+        {basis}
       </td>
     </tr>
   );
 }
 
-/** How far a modelled latency can be trusted: where a measurement would most likely lie, or that nobody checked. */
+/** Where a measurement would most likely lie, and whether anybody checked for networks of this kind. */
 function Confidence({ confidence }: { readonly confidence: TargetTotals['confidence'] }) {
-  const { level, lowMs, highMs } = confidence;
-  const doubtful = level === 'not validated';
+  const { level, lowMs, highMs, note } = confidence;
+  const isDoubtful = level === 'not validated';
+  const known = lowMs !== null && highMs !== null;
+  if (!known && !isDoubtful) return null;
   return (
-    <span className={`confidence${doubtful ? ' is-doubtful' : ''}`} data-level={level}>
-      {doubtful && <Icon name="question" />}
-      {lowMs !== null && highMs !== null && (
-        <>
-          {text('totals.likely', { low: quantity(lowMs, 'time'), high: quantity(highMs, 'time') })}
-          {' · '}
-        </>
-      )}
-      {doubtful && (
-        <>
-          {text(lowMs === null ? 'totals.analytical' : 'totals.notValidated')}
-          {' · '}
-        </>
-      )}
-    </span>
+    <small
+      className={`confidence${isDoubtful ? ' is-doubtful' : ''}`}
+      data-level={level}
+      title={[known ? text('totals.likelyTitle') : '', note].filter(Boolean).join('\n')}
+    >
+      {isDoubtful && <Icon name="question" />}
+      {known &&
+        text('totals.likely', { low: quantity(lowMs, 'time'), high: quantity(highMs, 'time') })}
+      {isDoubtful && (known ? ` · ${text('totals.notValidated')}` : text('totals.notValidated'))}
+    </small>
   );
 }
 
