@@ -437,6 +437,14 @@ export type RecipeEdit =
       readonly node: string;
       readonly excepted: boolean;
     }
+  /** Leaves a layer out of a step, and has a step right after it do the layer with another value of a parameter. */
+  | {
+      readonly kind: 'part';
+      readonly step: number;
+      readonly node: string;
+      readonly parameter: string;
+      readonly value: unknown;
+    }
   | { readonly kind: 'enable'; readonly step: number; readonly enabled: boolean }
   | { readonly kind: 'move'; readonly step: number; readonly to: number }
   | { readonly kind: 'remove'; readonly step: number }

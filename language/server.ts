@@ -100,7 +100,8 @@ const handlers: Handlers = {
   },
   edit({ document, edit }) {
     const { model, targets } = freshRecipe(document);
-    if (edit.kind === 'except') requireSelectable(subjects.of(document), edit.step);
+    if (edit.kind === 'except' || edit.kind === 'part')
+      requireSelectable(subjects.of(document), edit.step);
     if (edit.kind !== 'add') return editRecipe(subjects.text(document), edit, { model, targets });
     const pass = passOf(edit.pass);
     const given = { ...visibleDefaults(pass, document), ...edit.parameters };

@@ -2,6 +2,7 @@
  * Edits of a recipe's text: what the designer asks for, as replacements that leave every other character alone. Steps
  * written one below the other are edited as blocks of lines; a recipe in flow style (JSON, say) is printed anew.
  */
+import { isDeepStrictEqual } from 'node:util';
 import {
   isMap,
   isScalar,
@@ -33,6 +34,7 @@ export function editRecipe(text: string, edit: RecipeEdit, fresh: NewRecipe): Te
   const document = parseDocument(text);
   if (document.errors.length > 0 || !isMap(document.contents))
     throw new WhittleError('the recipe has a syntax error', { hint: 'Mend it in the text first' });
+  if (edit.kind === 'part') return partStep(text, edit, fresh);
   const recipe = document.contents as YAMLMap;
   if (recipe.flow) return printedAnew(text, document, edit);
   switch (edit.kind) {
@@ -59,7 +61,7 @@ export function apply(text: string, changes: readonly TextChange[]): string {
     .reduce((now, { start, end, text: by }) => now.slice(0, start) + by + now.slice(end), text);
 }
 
-type StepEdit = Exclude<RecipeEdit, { kind: 'targets' | 'bind' | 'data' }>;
+type StepEdit = Exclude<RecipeEdit, { kind: 'targets' | 'bind' | 'data' | 'part' }>;
 
 function editSteps(text: string, document: Document, edit: StepEdit): TextChange[] {
   const recipe = document.contents as YAMLMap;
@@ -289,9 +291,61 @@ function setDataset(text: string, recipe: YAMLMap, use: DataUse, dataset: unknow
   return setKey(text, recipe, use, { ...others, dataset });
 }
 
+// ---- parting a step
+
+type Part = Extract<RecipeEdit, { kind: 'part' }>;
+
+/** A step of the same kind that does the layer differently takes it in; if there is none, one is put behind the step. */
+function partStep(
+  text: string,
+  { step, node, parameter, value }: Part,
+  fresh: NewRecipe,
+): TextChange[] {
+  const edited = (before: string, edit: RecipeEdit) =>
+    apply(before, editRecipe(before, edit, fresh));
+  const wanted = partedStep(text, step, { [parameter]: value });
+  const spared = edited(text, { kind: 'except', step, node, excepted: true });
+  const { steps } = parseDocument(spared).toJS() as { steps: Record<string, unknown>[] };
+  const same = steps.findIndex(
+    ({ at, except, ...rest }, place) =>
+      place > step && at !== undefined && except === undefined && isDeepStrictEqual(rest, wanted),
+  );
+  if (same >= 0) {
+    const at = [steps[same]!.at].flat() as string[];
+    const grown = edited(spared, { kind: 'retarget', step: same, at: [...new Set([...at, node])] });
+    return [wholeChange(text, grown)];
+  }
+  const { pass, ...parameters } = wanted;
+  const added = edited(spared, { kind: 'add', pass: String(pass), at: [node], parameters });
+  return [wholeChange(text, edited(added, { kind: 'move', step: steps.length, to: step + 1 }))];
+}
+
+/** What the other step says besides where it works. */
+function partedStep(text: string, step: number, change: object): Record<string, unknown> {
+  const { steps = [] } = parseDocument(text).toJS() as { steps?: Record<string, unknown>[] };
+  const said = steps[step];
+  if (!said) throw new WhittleError(`there is no step ${step + 1}`);
+  const { at: _, except: __, ...rest } = said;
+  return { ...rest, ...change };
+}
+
+/** What differs between two texts, as one replacement. */
+function wholeChange(before: string, after: string): TextChange {
+  const shorter = Math.min(before.length, after.length);
+  let start = 0;
+  while (start < shorter && before[start] === after[start]) start++;
+  let tail = 0;
+  while (tail < shorter - start && before.at(-1 - tail) === after.at(-1 - tail)) tail++;
+  return { start, end: before.length - tail, text: after.slice(start, after.length - tail) };
+}
+
 // ---- flow style
 
-function printedAnew(text: string, document: Document, edit: RecipeEdit): TextChange[] {
+function printedAnew(
+  text: string,
+  document: Document,
+  edit: Exclude<RecipeEdit, { kind: 'part' }>,
+): TextChange[] {
   const at = (...path: (string | number)[]) => ['steps', ...path];
   switch (edit.kind) {
     case 'targets':

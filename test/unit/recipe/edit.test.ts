@@ -129,6 +129,29 @@ describe('edits of a recipe', () => {
     }
   });
 
+  it('part a step, so that one layer has another value', () => {
+    const part = (text: string, node: string) =>
+      edited(text, { kind: 'part', step: 0, node, parameter: 'bits', value: 8 });
+    const text =
+      'version: 1\nsteps:\n  # small\n  - pass: quantize.weights # rtn\n    block: channel\n\n  # last\n  - pass: prune.magnitude\n';
+    const one = part(text, '/a');
+    expect(one).toBe(
+      'version: 1\nsteps:\n  # small\n  - pass: quantize.weights # rtn\n    block: channel\n    at: "**"\n    except: [/a]\n\n  - pass: quantize.weights\n    at: /a\n    block: channel\n    bits: 8\n  # last\n  - pass: prune.magnitude\n',
+    );
+    const two = recipeOf(part(one, '/b')).steps;
+    expect(two.map(({ pass, at, except }) => [pass.id, at, except])).toEqual([
+      ['quantize.weights', ['**'], ['/a', '/b']],
+      ['quantize.weights', ['/a', '/b'], []],
+      ['prune.magnitude', undefined, []],
+    ]);
+    expect(two[1]!.parameters).toMatchObject({ bits: 8, block: 'channel' });
+    const json = '{"version":1,"steps":[{"pass":"quantize.weights"}]}';
+    expect(recipeOf(part(json, '/a')).steps).toHaveLength(2);
+    expect(() =>
+      edited(text, { kind: 'part', step: 7, node: '/a', parameter: 'bits', value: 8 }),
+    ).toThrow(/no step 8/);
+  });
+
   it('keep Windows line ends of the lines that they do not touch', () => {
     const windows = RECIPE.replaceAll('\n', '\r\n');
     const after = edited(windows, { kind: 'set', step: 0, parameter: 'ratio', value: 0.4 });
