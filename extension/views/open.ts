@@ -26,11 +26,13 @@ export function openView(
 }
 
 function greeting(context: Context, kind: Session['view'], document: vscode.Uri): Session {
+  const sensitivity = context.analyses.of(document);
   return {
     view: kind,
     title: path.posix.basename(document.path),
     target: context.target.current,
     memory: context.memories.of(document),
+    ...(sensitivity && { sensitivity }),
     strings: localisedStrings(),
   };
 }

@@ -100,7 +100,7 @@ export function refusalOf(pass: string, layer: Layer): string | null {
   }
 }
 
-function choose(step: Step, layers: readonly Layer[]) {
+export function choose(step: Step, layers: readonly Layer[]) {
   const named = layers.filter(
     ({ id }) => matches(id, step.at ?? ['**']) && !matches(id, step.except),
   );

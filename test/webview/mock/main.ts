@@ -25,6 +25,8 @@ const options: MockOptions = {
   failing: query.get('failing'),
   refusing: null,
   delayMs: Number(query.get('delay') ?? 10),
+  madeUp: query.has('made-up'),
+  ticks: Number(query.get('ticks') ?? 5),
   problems: query.has('problems')
     ? [
         {
