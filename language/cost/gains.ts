@@ -108,6 +108,7 @@ function fewerNonzeros({ before, after, target }: Comparison): string | undefine
   const title = structureTitle(after.workload);
   switch (target.kind) {
     case 'mobile':
+    case 'host':
       return target.sparseKernels
         ? `${target.id} has no kernel for these zeros (${title}, ${percent(zeros)}) in this kind of layer and precision, or there are too few`
         : `zeros (${title}) are multiplied like any other weight: ${target.id} has no sparse kernels`;
