@@ -219,6 +219,13 @@ export class MockHost {
         if (edit.excepted) step.except.push(edit.node);
         break;
       }
+      case 'part': {
+        const step = steps[edit.step]!;
+        step.except.push(edit.node);
+        const parameters = { ...step.parameters, [edit.parameter]: edit.value };
+        steps.splice(edit.step + 1, 0, { ...step, at: [edit.node], except: [], parameters });
+        break;
+      }
       case 'enable':
         steps[edit.step]!.enabled = edit.enabled;
         break;
