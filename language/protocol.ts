@@ -785,6 +785,8 @@ export interface HostRequests {
     null,
   ];
   report: [null, Report];
+  /** Whether keys go to this view. */
+  keyboard: [{ readonly here: boolean }, null];
   /** Kept for the next time this document is opened. */
   remember: [ViewMemory, null];
 }

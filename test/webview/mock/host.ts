@@ -186,6 +186,7 @@ export class MockHost {
         this.#recipe.targets,
         this.options.madeUp,
       ),
+    keyboard: () => null,
     remember: () => null,
   };
 
