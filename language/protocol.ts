@@ -570,6 +570,24 @@ export interface Progress {
   readonly fraction: number;
 }
 
+export interface CalibrateRequest {
+  /** Null: this machine, measured layer by layer. */
+  readonly device: {
+    /** The profile to start from. */
+    readonly target: string;
+    /** CSV file of measurements. */
+    readonly table: string;
+    /** Where the profile goes. */
+    readonly output: string;
+  } | null;
+  readonly token: string;
+}
+
+export interface Calibrated {
+  readonly target: TargetInfo;
+  readonly file: string;
+}
+
 export interface Applied {
   readonly output: string;
   readonly report: string;
@@ -735,6 +753,8 @@ export interface ServerRequests {
   dataFor: [DataRequest, DataOffer];
   apply: [ApplyRequest, Applied];
   sensitivity: [SensitivityRequest, StepSensitivity];
+  /** Fits a profile of a device to measurements, or measures this machine. */
+  calibrate: [CalibrateRequest, Calibrated];
   cancel: [{ readonly token: string }, null];
   /** The model as readable text. */
   onnxText: [{ readonly model: string }, string];

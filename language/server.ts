@@ -141,6 +141,10 @@ const handlers: Handlers = {
     const answer = await runTold({ kind: 'sensitivity', ...about, step, byMetric }, token);
     return keptSensitivity(answer.sensitivity, subject, { key, byMetric });
   },
+  async calibrate({ device, token }) {
+    const { target, file } = await runTold({ kind: 'calibrate', device }, token);
+    return { target, file };
+  },
   cancel({ token }) {
     running.get(token)?.abort();
     return null;

@@ -6,18 +6,20 @@ import { asicCost } from './asic';
 import { valueBytes } from './constants';
 import { confidenceOf } from './confidence';
 import type { LayerCost, TargetEstimate } from './cost';
-import { flowsBetween } from './flow';
+import { flowsBetween, type Flows } from './flow';
 import { fpgaCost } from './fpga';
-import { kernels, type FusionRules, type Kernel } from './kernels';
+import { kernels, type Kernel } from './kernels';
 import { peakBytes } from './liveness';
 import { DENSE } from './measure';
 import { mobileCost, perRunMs } from './mobile';
-import { combined, concluded, type Cost, type Layer } from './phases';
+import { overMesh } from './meshed';
+import { combined, concluded, summedParts, type Cost, type Layer } from './phases';
 import { atPrecision, narrowedBytes, type Precision } from './precision';
-import type { TargetProfile } from './profile';
-import { reramCost } from './reram';
+import type { ReramProfile, TargetProfile } from './profile';
+import { reramCost, tileAreaMm2 } from './reram';
 import { transfersBetween } from './transfers';
-import type { Sparsity, Workload } from './workload';
+import { UNSTRUCTURED } from './patterns';
+import type { Workload } from './workload';
 import { workloads, type Workloads } from './workloads';
 
 export interface EstimateOptions {
@@ -45,19 +47,18 @@ export function estimate(
 ): TargetEstimate {
   const work = workloads(graph, facts);
   const unread = new UnreadWeights();
-  const placed = place(graph, work, target, options);
+  const { placed, flows } = place(graph, work, target, options);
   const costs = new Map<string, LayerCost>();
   for (const kernel of placed) {
-    costs.set(kernel.main.id, mainCost(kernel, unread));
-    for (const node of kernel.absorbed)
-      costs.set(node.id, {
-        ...nothing(node, 'fused', kernel.profile),
-        fusedInto: kernel.main.id,
-      });
+    const { main, absorbed, profile } = kernel;
+    costs.set(main.id, mainCost(kernel, unread));
+    for (const node of absorbed)
+      costs.set(node.id, { ...nothing(node, 'fused', profile), fusedInto: main.id });
   }
+  overMesh(flows, costs, (workload) => unread.watch(workload));
   const layers = graph.order.map((node) => costs.get(node.id)!);
+  const timed = placed.map(({ main, workload }) => ({ workload, cost: costs.get(main.id)! }));
 
-  const flows = flowsBetween(graph, work, placed);
   const bytesOn = (value: string, profile: TargetProfile) =>
     bytesAt(value, work, profile.runsAt ?? options.as);
   const transfers = transfersBetween(flows, target, bytesOn);
@@ -66,13 +67,12 @@ export function estimate(
   const latencyMs = layers.reduce((sum, layer) => sum + (layer.latencyMs ?? 0), 0);
   const onTarget = placed.filter(({ profile }) => profile === target);
   const fixedMs =
-    target.kind === 'mobile'
+    target.kind === 'mobile' || target.kind === 'host'
       ? perRunMs(
           onTarget.map(({ workload }) => workload),
           target,
         )
       : 0;
-  const timed = placed.map(({ main, workload }) => ({ workload, cost: costs.get(main.id)! }));
   return {
     target: target.id,
     layers,
@@ -87,6 +87,7 @@ export function estimate(
       estimated: layers.some((layer) => layer.estimated),
     },
     ...(target.kind === 'fpga' && { resources: resourcesOf(target) }),
+    ...(target.kind === 'reram' && componentsOf(target, layers)),
     warnings: [
       ...unread.warnings(),
       ...capacityWarnings(target, layers),
@@ -97,53 +98,86 @@ export function estimate(
 
 // ---- placing
 
+interface Placement {
+  readonly placed: readonly PlacedKernel[];
+  readonly flows: Flows<PlacedKernel>;
+}
+
 function place(
   graph: Graph,
   work: Workloads,
   target: TargetProfile,
   { resolve, as }: EstimateOptions,
-): PlacedKernel[] {
-  const profiles = new Map<string, TargetProfile>();
-  const profileOf = ({ assigned, id }: Node): TargetProfile => {
-    if (assigned === undefined || assigned === target.id) return target;
-    let profile = profiles.get(assigned);
-    if (!profile) {
-      if (!resolve) throw new WhittleError(`${id} is assigned to ${assigned}, which is not known`);
-      const found = resolve(assigned);
-      profile = found.id === target.id ? target : found;
-      profiles.set(assigned, profile);
-    }
-    return profile;
-  };
-  const used = new Set([target, ...graph.order.map(profileOf)]);
-  const all = [...used].flatMap((profile) => {
-    const precision = profile.runsAt ?? as;
-    const here = (node: Node) => profileOf(node) === profile;
-    const grouped =
-      used.size === 1
-        ? allKernels(graph, work, profile.fusion)
-        : kernels(graph, work, profile.fusion, here);
-    return grouped.map(({ main, absorbed, workload }) => ({
-      main,
-      absorbed,
-      workload: precision ? atPrecision(workload, precision) : workload,
-      profile,
-    }));
-  });
-  if (used.size === 1) return all;
+): Placement {
+  const assigned = assignments(graph, target, resolve);
+  if (assigned.size === 0) return placeAll(graph, work, target, as);
+  const profileOf = (node: Node) => assigned.get(node) ?? target;
+  const placed = [...new Set([target, ...assigned.values()])].flatMap((profile) =>
+    kernels(graph, work, profile.fusion, (node) => profileOf(node) === profile).map((kernel) =>
+      placedOn(profile, kernel, as),
+    ),
+  );
   const position = new Map(graph.order.map((node, at) => [node, at]));
-  return all.sort((a, b) => position.get(a.main)! - position.get(b.main)!);
+  placed.sort((a, b) => position.get(a.main)! - position.get(b.main)!);
+  return { placed, flows: flowsBetween(graph, work, placed) };
 }
 
-const groupings = new WeakMap<Workloads, Map<FusionRules, readonly Kernel[]>>();
+/** The nodes that run on another target. */
+function assignments(
+  graph: Graph,
+  target: TargetProfile,
+  resolve: EstimateOptions['resolve'],
+): ReadonlyMap<Node, TargetProfile> {
+  const found = new Map<Node, TargetProfile>();
+  const profiles = new Map<string, TargetProfile>();
+  for (const node of graph.order) {
+    const { id, assigned } = node;
+    if (assigned === undefined || assigned === target.id) continue;
+    if (!resolve) throw new WhittleError(`${id} is assigned to ${assigned}, which is not known`);
+    const profile = madeOnce(profiles, assigned, () => resolve(assigned));
+    if (profile.id !== target.id) found.set(node, profile);
+  }
+  return found;
+}
 
-/** Of one state of a graph, kept with its workloads. */
-function allKernels(graph: Graph, work: Workloads, rules: FusionRules): readonly Kernel[] {
-  let own = groupings.get(work);
-  if (!own) groupings.set(work, (own = new Map<FusionRules, readonly Kernel[]>()));
-  let grouped = own.get(rules);
-  if (!grouped) own.set(rules, (grouped = kernels(graph, work, rules)));
-  return grouped;
+const placedOn = (
+  profile: TargetProfile,
+  kernel: Kernel,
+  as: Precision | undefined,
+): PlacedKernel => {
+  const precision = profile.runsAt ?? as;
+  const workload = precision ? atPrecision(kernel.workload, precision) : kernel.workload;
+  return { main: kernel.main, absorbed: kernel.absorbed, workload, profile };
+};
+
+const placements = new WeakMap<Workloads, Map<TargetProfile, Map<string, Placement>>>();
+
+/** Everything on one target: of one state of a graph, kept with its workloads. */
+function placeAll(
+  graph: Graph,
+  work: Workloads,
+  target: TargetProfile,
+  as: Precision | undefined,
+): Placement {
+  const own = madeOnce(placements, work, () => new Map<TargetProfile, Map<string, Placement>>());
+  const byPrecision = madeOnce(own, target, () => new Map<string, Placement>());
+  return madeOnce(byPrecision, as ?? '', () => {
+    const placed = kernels(graph, work, target.fusion).map((kernel) =>
+      placedOn(target, kernel, as),
+    );
+    return { placed, flows: flowsBetween(graph, work, placed) };
+  });
+}
+
+/** What a map holds at a key, made where it holds nothing. */
+function madeOnce<K, V>(
+  map: { get(key: K): V | undefined; set(key: K, value: V): unknown },
+  key: K,
+  make: () => V,
+): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
 }
 
 function bytesAt(
@@ -165,30 +199,29 @@ function mainCost({ main, workload, profile }: PlacedKernel, unread: UnreadWeigh
     const base = nothing(main, 'unknown', profile);
     return { ...base, latencyMs: null, energyMj: null, unknown: workload.unknown };
   }
-  return { ...nothing(main, 'free', profile), ...numbersOf(main.op, workload, profile, unread) };
+  const known = knownCosts.get(workload)?.get(profile);
+  if (known?.node === main.id && known.assigned === main.assigned) return known;
+  const unreadBefore = unread.count;
+  const numbers = numbersOf({ op: main.op, workload: unread.watch(workload) }, profile);
+  const cost = { ...nothing(main, 'free', profile), ...numbers };
+  if (unread.count === unreadBefore)
+    madeOnce(knownCosts, workload, () => new WeakMap<TargetProfile, LayerCost>()).set(
+      profile,
+      cost,
+    );
+  return cost;
 }
 
-type Numbers = Omit<LayerCost, 'node' | 'assigned' | 'fusedInto'>;
 /** What a layer costs does not change while its workload does not: most layers of an edited model are known. */
-const known = new WeakMap<Workload, WeakMap<TargetProfile, Numbers>>();
+const knownCosts = new WeakMap<Workload, WeakMap<TargetProfile, LayerCost>>();
 
 function numbersOf(
-  op: string,
-  workload: Workload,
+  layer: Layer,
   profile: TargetProfile,
-  unread: UnreadWeights,
-): Numbers {
-  const before = known.get(workload)?.get(profile);
-  if (before) return before;
-  const unreadBefore = unread.count;
-  const cost = costOf({ op, workload: unread.watch(workload) }, profile);
+): Omit<LayerCost, 'node' | 'assigned' | 'fusedInto'> {
+  const cost = costOf(layer, profile);
   const { phases: _, peakMacsPerMs: __, estimated = false, ...rest } = cost;
-  const numbers = { ...rest, ...concluded(cost, workload.macs ?? 0), estimated };
-  if (unread.count > unreadBefore) return numbers;
-  let own = known.get(workload);
-  if (!own) known.set(workload, (own = new WeakMap<TargetProfile, Numbers>()));
-  own.set(profile, numbers);
-  return numbers;
+  return { ...rest, ...concluded(cost, layer.workload.macs ?? 0), estimated };
 }
 
 /** A node that takes no time of its own. */
@@ -212,7 +245,7 @@ function nothing(
 const NO_TERMS: LayerCost['terms'] = [];
 
 /** Kinds whose profiles hold energies; of the others only time was measured. */
-const HAS_ENERGY = { mobile: false, fpga: false, asic: true, reram: true };
+const HAS_ENERGY = { mobile: false, host: false, fpga: false, asic: true, reram: true };
 
 function costOf(layer: Layer, profile: TargetProfile): Cost {
   const { parts, kind } = layer.workload;
@@ -227,6 +260,7 @@ function costOf(layer: Layer, profile: TargetProfile): Cost {
 function singleCost(layer: Layer, profile: TargetProfile): Cost {
   switch (profile.kind) {
     case 'mobile':
+    case 'host':
       return mobileCost(layer, profile);
     case 'fpga':
       return fpgaCost(layer, profile);
@@ -239,30 +273,34 @@ function singleCost(layer: Layer, profile: TargetProfile): Cost {
 
 /** Weights that cannot be read (a file that is absent) count as dense, and the estimate says so. */
 class UnreadWeights {
-  readonly #reasons: string[] = [];
+  readonly #reasons = new Map<Workload, string>();
 
   get count(): number {
-    return this.#reasons.length;
+    return this.#reasons.size;
   }
 
   watch(workload: Workload): Workload {
-    return { ...workload, sparsity: () => this.#attempt(workload) };
+    return {
+      ...workload,
+      sparsity: () => this.#attempt(workload, workload.sparsity, DENSE),
+      structure: () => this.#attempt(workload, workload.structure, UNSTRUCTURED),
+    };
   }
 
   warnings(): string[] {
-    const [first] = this.#reasons;
+    const [first] = this.#reasons.values();
     if (first === undefined) return [];
-    const layers = this.#reasons.length === 1 ? 'a layer' : `${this.#reasons.length} layers`;
+    const layers = this.count === 1 ? 'a layer' : `${this.count} layers`;
     return [`The weights of ${layers} cannot be read and count as dense: ${first}`];
   }
 
-  #attempt(workload: Workload): Sparsity {
+  #attempt<T>(workload: Workload, read: () => T, dense: T): T {
     try {
-      return workload.sparsity();
+      return read();
     } catch (error) {
       if (!(error instanceof WhittleError)) throw error;
-      this.#reasons.push(error.message);
-      return DENSE;
+      this.#reasons.set(workload, error.message);
+      return dense;
     }
   }
 }
@@ -288,6 +326,19 @@ function resourcesOf({
     lut: cores * resourcesPerCore.lut,
     bram: cores * resourcesPerCore.bram,
   };
+}
+
+/** Energy and area by component. */
+function componentsOf(
+  target: ReramProfile,
+  layers: readonly LayerCost[],
+): Pick<TargetEstimate, 'areaMm2' | 'energyPartsMj'> {
+  const tiles = layers.reduce((sum, layer) => sum + (layer.tiles ?? 0), 0);
+  const areaMm2 = tileAreaMm2(tiles, target);
+  const energyPartsMj = summedParts(
+    layers.map(({ energyPartsMj: parts }) => ({ times: 1, parts })),
+  );
+  return { energyPartsMj, ...(areaMm2 && { areaMm2 }) };
 }
 
 function capacityWarnings(target: TargetProfile, layers: readonly LayerCost[]): string[] {

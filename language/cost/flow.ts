@@ -23,30 +23,35 @@ export function flowsBetween<K extends Pick<Kernel, 'main' | 'absorbed'>>(
   kernels: readonly K[],
 ): Flows<K> {
   const home = storedAs(graph, work, kernels);
-  const stored = (names: readonly string[]): string[] => [
-    ...new Set(names.filter((name) => name && !work.isConstant(name)).map(home)),
-  ];
   const outputs = new Set(graph.outputs.map(({ name }) => name));
-  const isRead = (value: string) => outputs.has(value) || graph.consumers(value).length > 0;
-  const flows = kernels
-    .filter(({ main }) => work.of(main.id).kind !== 'free')
-    .map((kernel): Flow<K> => {
-      if (kernel.absorbed.length === 0) {
-        const reads = stored(readsOf(kernel.main));
-        const writes = stored(kernel.main.outputs.filter((value) => value && isRead(value)));
-        return { kernel, reads, writes: writes.filter((value) => !reads.includes(value)) };
-      }
+  const store = (name: string, into: string[], besides: readonly string[] = []): void => {
+    if (!name || work.isConstant(name)) return;
+    const at = home(name);
+    if (!into.includes(at) && !besides.includes(at)) into.push(at);
+  };
+  const flows: Flow<K>[] = [];
+  for (const kernel of kernels) {
+    if (work.of(kernel.main.id).kind === 'free') continue;
+    const reads: string[] = [];
+    const writes: string[] = [];
+    if (kernel.absorbed.length === 0) {
+      for (const name of readsOf(kernel.main)) store(name, reads);
+      for (const name of kernel.main.outputs)
+        if (outputs.has(name) || graph.isRead(name)) store(name, writes, reads);
+    } else {
       const nodes = [kernel.main, ...kernel.absorbed];
-      const ids = new Set(nodes.map(({ id }) => id));
-      const written = nodes.flatMap((node) => node.outputs);
-      const inside = new Set(written);
-      const isNeeded = (value: string) =>
-        outputs.has(value) || graph.consumers(value).some(({ id }) => !ids.has(id));
-      const reads = stored(nodes.flatMap(readsOf).filter((name) => !inside.has(name)));
-      const writes = stored(written.filter((value) => value && isNeeded(value)));
-      return { kernel, reads, writes: writes.filter((value) => !reads.includes(value)) };
-    });
-  return { flows, inputs: graph.inputs.map(({ name }) => name), outputs: stored([...outputs]) };
+      const isInside = (reader: Node) => nodes.includes(reader);
+      const made = new Set(nodes.flatMap((node) => node.outputs));
+      for (const node of nodes)
+        for (const name of readsOf(node)) if (!made.has(name)) store(name, reads);
+      for (const name of made)
+        if (outputs.has(name) || !graph.consumers(name).every(isInside)) store(name, writes, reads);
+    }
+    flows.push({ kernel, reads, writes });
+  }
+  const given: string[] = [];
+  for (const name of outputs) store(name, given);
+  return { flows, inputs: graph.inputs.map(({ name }) => name), outputs: given };
 }
 
 function readsOf(node: Node): readonly string[] {
@@ -70,8 +75,8 @@ function storedAs(
   const homes = new Map<string, string>();
   const home = (value: string) => homes.get(value) ?? value;
   for (const node of graph.order) {
-    const isAlias = work.of(node.id).kind === 'free' || vanished.has(node);
-    const source = isAlias && node.inputs.find((name) => name && !work.isConstant(name));
+    if (work.of(node.id).kind !== 'free' && !vanished.has(node)) continue;
+    const source = node.inputs.find((name) => name && !work.isConstant(name));
     if (source) for (const output of node.outputs) homes.set(output, home(source));
   }
   return home;

@@ -7,7 +7,7 @@ import { fixedShape } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
 import type { ElementType } from '../onnx/schema';
 import { valueBytes } from './constants';
-import { isCode, sum } from './measure';
+import { FREE, isCode, sum } from './measure';
 import type { Workload, WorkloadKind } from './workload';
 import type { Workloads } from './workloads';
 
@@ -21,6 +21,8 @@ export interface FusionRules {
   readonly afterOthers: readonly string[];
   /** Kinds of layers that have an integer kernel. */
   readonly integer: readonly WorkloadKind[];
+  /** Whether views and the computation of shapes are kernels as well: they do nothing, and are started. */
+  readonly views?: boolean | undefined;
 }
 
 export interface Kernel {
@@ -50,6 +52,7 @@ class Grouping {
   readonly #absorbedBy = new Map<string, Node[]>();
   readonly #taken = new Set<string>();
   readonly #integer = new Set<string>();
+  #fed: ReadonlySet<string> | undefined;
 
   constructor(
     private readonly graph: Graph,
@@ -96,10 +99,9 @@ class Grouping {
     if (forms.length === 0) return [];
     const chain: Node[] = [];
     for (let value = main.outputs[0]; value;) {
-      const gated = this.#gate(value, forms);
-      if (gated) return [...chain, ...gated];
       const next = this.#onlyReader(value);
-      if (!next || !this.#takesAlong(next, forms)) return chain;
+      if (!next) return [...chain, ...(this.#gate(value, forms) ?? [])];
+      if (!this.#takesAlong(next, forms)) return chain;
       chain.push(next);
       if (!CONTINUING.has(next.op)) return chain;
       value = next.outputs[0];
@@ -109,10 +111,11 @@ class Grouping {
 
   #takesAlong(node: Node, forms: readonly string[]): boolean {
     if (node.domain !== '' || node.outputs.length !== 1) return false;
+    if (node.op !== 'Add' && !forms.includes(node.op)) return false;
     const others = node.inputs.filter((name) => name && this.workloads.isConstant(name));
     if (node.op === 'Add')
       return forms.includes('bias') && others.some((name) => this.#isVector(name));
-    return others.length === node.inputs.filter(Boolean).length - 1 && forms.includes(node.op);
+    return others.length === node.inputs.filter(Boolean).length - 1;
   }
 
   /** One number per channel, or one for all: at most one axis is not 1. */
@@ -156,9 +159,8 @@ class Grouping {
   /** The one node that reads a value, when nothing else needs it. */
   #onlyReader(value: string | undefined, op?: string): Node | undefined {
     if (!value || this.#outputs.has(value)) return undefined;
-    const readers = this.graph.consumers(value);
-    const reader = readers[0];
-    if (readers.length !== 1 || !reader || !this.#isFree(reader)) return undefined;
+    const reader = this.graph.onlyConsumer(value);
+    if (!reader || !this.#isFree(reader)) return undefined;
     return op === undefined || reader.op === op ? reader : undefined;
   }
 
@@ -166,14 +168,15 @@ class Grouping {
 
   /** Whether every activation that a node computes with comes from a DequantizeLinear of codes. */
   #readsCodes(node: Node): boolean {
-    const { inputType } = this.workloads.of(node.id);
-    const isProduct = this.workloads.of(node.id).matmul ?? this.workloads.of(node.id).conv;
-    if (isProduct) return inputType !== undefined && isCode(inputType);
-    const activations = node.inputs.filter((name) => name && !this.workloads.isConstant(name));
-    return (
-      activations.length > 0 &&
-      activations.every((name) => this.workloads.codes(name) !== undefined)
-    );
+    const { inputType, matmul, conv } = this.workloads.of(node.id);
+    if (matmul ?? conv) return inputType !== undefined && isCode(inputType);
+    let any = false;
+    for (const name of node.inputs) {
+      if (!name || this.workloads.isConstant(name)) continue;
+      if (this.workloads.codes(name) === undefined) return false;
+      any = true;
+    }
+    return any;
   }
 
   /** A DequantizeLinear vanishes when integer kernels are all that read it; the first of them takes it. */
@@ -192,37 +195,22 @@ class Grouping {
     const own = this.workloads.of(main.id);
     const absorbed = this.#absorbedBy.get(main.id) ?? [];
     const isInteger = this.#integer.has(main.id);
+    if (own.kind === 'free' && this.rules.views && this.#isFed(main))
+      return { main, absorbed, workload: STARTED };
     if (own.kind === 'free' || (absorbed.length === 0 && !isInteger))
       return { main, absorbed, workload: own };
-    const after = absorbed.filter((node) => node.op !== 'DequantizeLinear');
-    const last = after.at(-1);
-    const all = [own, ...absorbed.map((node) => this.workloads.of(node.id))];
-    const codes = isInteger ? this.#codeInput(main) : undefined;
-    const conversions = (node: Node) => this.workloads.of(node.id).kind === 'conversion';
-    const working = [
-      own,
-      ...after.filter((n) => !conversions(n)).map((n) => this.workloads.of(n.id)),
-    ];
-    return {
-      main,
-      absorbed,
-      workload: {
-        ...own,
-        ops: sum(working.map(({ ops }) => ops)),
-        parameters: all.reduce((total, w) => total + w.parameters, 0),
-        weightBytes: all.reduce((total, w) => total + w.weightBytes, 0),
-        weightReadBytes: all.reduce((total, w) => total + w.weightReadBytes, 0),
-        ...(codes && { inputBytes: codes.bytes, inputType: codes.type }),
-        ...(last && {
-          outputBytes: this.#bytes(last.outputs[0] ?? ''),
-          outputType: this.workloads.of(last.id).outputType,
-        }),
-      },
-    };
+    const last = absorbed.findLast(({ op }) => op !== 'DequantizeLinear');
+    const workload = fusedWorkload(own, {
+      taken: absorbed.map(({ id }) => this.workloads.of(id)),
+      codes: isInteger ? this.#codeInput(main) : undefined,
+      outputBytes: last && this.#bytes(last.outputs[0] ?? ''),
+      outputType: last && this.workloads.of(last.id).outputType,
+    });
+    return { main, absorbed, workload };
   }
 
   /** What an integer kernel reads in place of the dequantised activations. */
-  #codeInput(main: Node): { type: ElementType; bytes: number } | undefined {
+  #codeInput(main: Node): Codes | undefined {
     const { inputBytes } = this.workloads.of(main.id);
     const value = main.inputs.find((name) => name && this.workloads.codes(name) !== undefined);
     const codes = value && this.workloads.codes(value);
@@ -233,9 +221,76 @@ class Grouping {
     return { type: type.elementType, bytes: Math.ceil((inputBytes * read) / dequantised) };
   }
 
+  /** Whether it has to run again for every input. */
+  #isFed({ outputs }: Node): boolean {
+    this.#fed ??= fedValues(this.graph);
+    return outputs.some((output) => this.#fed!.has(output));
+  }
+
   #bytes(value: string): number | null {
     return valueBytes(this.workloads.facts.value(value)) ?? null;
   }
+}
+
+interface Codes {
+  readonly type: ElementType;
+  readonly bytes: number;
+}
+
+/** What a layer takes along, and what goes in and comes out then. */
+interface Fusion {
+  readonly taken: readonly Workload[];
+  readonly codes: Codes | undefined;
+  /** Undefined: the layer's own output. */
+  readonly outputBytes: number | null | undefined;
+  readonly outputType: ElementType | undefined;
+}
+
+const fused = new WeakMap<Workload, { readonly fusion: Fusion; readonly workload: Workload }>();
+
+/** The workload of a layer with what it takes along; the same object while nothing of it has changed. */
+function fusedWorkload(own: Workload, fusion: Fusion): Workload {
+  const known = fused.get(own);
+  if (known && sameFusion(known.fusion, fusion)) return known.workload;
+  const { taken, codes, outputBytes, outputType } = fusion;
+  const all = [own, ...taken];
+  const workload = {
+    ...own,
+    ops: sum(all.filter((w) => w === own || w.kind !== 'conversion').map(({ ops }) => ops)),
+    parameters: all.reduce((total, w) => total + w.parameters, 0),
+    weightBytes: all.reduce((total, w) => total + w.weightBytes, 0),
+    weightReadBytes: all.reduce((total, w) => total + w.weightReadBytes, 0),
+    ...(codes && { inputBytes: codes.bytes, inputType: codes.type }),
+    ...(outputBytes !== undefined && { outputBytes, outputType }),
+  };
+  fused.set(own, { fusion, workload });
+  return workload;
+}
+
+const sameFusion = (a: Fusion, b: Fusion): boolean =>
+  a.taken.length === b.taken.length &&
+  a.taken.every((workload, i) => workload === b.taken[i]) &&
+  a.codes?.type === b.codes?.type &&
+  a.codes?.bytes === b.codes?.bytes &&
+  a.outputBytes === b.outputBytes &&
+  a.outputType === b.outputType;
+
+/** Nothing but the start of a kernel. */
+const STARTED: Workload = { ...FREE.workload, kind: 'movement', inputBytes: 0, outputBytes: 0 };
+
+/** Values that the inputs decide. Where every size is declared, those of activations are known before. */
+function fedValues(graph: Graph): ReadonlySet<string> {
+  const isFixed = graph.inputs.every(
+    ({ type }) =>
+      type.kind === 'tensor' && type.shape?.every((size) => typeof size === 'number') === true,
+  );
+  const fed = new Set(graph.inputs.map(({ name }) => name));
+  for (const { op, inputs, outputs } of graph.order) {
+    const isSize = op === 'Shape' || op === 'Size';
+    if (isFixed && isSize) continue;
+    if (inputs.some((input) => fed.has(input))) for (const output of outputs) fed.add(output);
+  }
+  return fed;
 }
 
 /** After these a kernel may go on; an activation ends it. */

@@ -2,9 +2,9 @@
  * One layer: measured as an operator, or through the graphs inside it: bodies of If, Loop and Scan, functions of the
  * model. A body costs as often as it runs; an If costs its dearest branch, which is what a deadline has to allow for.
  */
-import type { Facts, InnerFacts, ValueFacts } from '../graph/facts';
+import type { Facts, InnerFacts } from '../graph/facts';
 import type { Node } from '../graph/graph';
-import type { Tensor } from '../onnx/model';
+import type { FunctionRecord, Tensor } from '../onnx/model';
 import type { ElementType } from '../onnx/schema';
 import { Constants, type Constant } from './constants';
 import {
@@ -14,16 +14,23 @@ import {
   sum,
   unknown,
   type Measure,
-  type Surroundings,
   type TensorRead,
+  type Values,
 } from './measure';
 import type { Part, Workload } from './workload';
 
+/** Where a node stands: what is known of its values. */
+export interface Surroundings {
+  readonly facts: Facts;
+  readonly constants: Constants;
+  /** Operators that the model defines itself. */
+  readonly functions: readonly FunctionRecord[];
+  /** The type of the codes behind a value that a DequantizeLinear makes of activations. */
+  quantisedType(value: string): ElementType | undefined;
+}
+
 interface Measured {
-  readonly inputs: readonly ValueFacts[];
-  readonly outputs: readonly ValueFacts[];
-  readonly constants: readonly (Constant | undefined)[];
-  readonly codes: readonly (ElementType | undefined)[];
+  readonly values: Values;
   readonly measure: Measure;
 }
 const measures = new WeakMap<Node, Measured>();
@@ -35,27 +42,36 @@ export function measureLayer(node: Node, around: Surroundings): Measure {
     return FREE;
   const bodies = facts.inner(node);
   if (bodies.length > 0) return measureControl(node, bodies, around);
-  const value = (name: string) => facts.value(name);
-  const inputs = node.inputs.map(value);
-  const outputs = node.outputs.map(value);
-  const read = node.inputs.map((name) => (name === '' ? undefined : constants.of(name)));
-  const codes = node.inputs.map((name) => around.quantisedType(name));
   const known = measures.get(node);
-  if (
-    known &&
-    same(known.inputs, inputs) &&
-    same(known.outputs, outputs) &&
-    same(known.constants, read) &&
-    same(known.codes, codes)
-  )
-    return known.measure;
-  const fresh = measure(node, around);
-  measures.set(node, { inputs, outputs, constants: read, codes, measure: fresh });
-  return fresh;
+  if (known && holds(known.values, node, around)) return known.measure;
+  const value = (name: string) => facts.value(name);
+  const values = {
+    inputs: node.inputs.map(value),
+    outputs: node.outputs.map(value),
+    constants: node.inputs.map((name) => constantAt(name, constants)),
+    codes: node.inputs.map((name) => around.quantisedType(name)),
+  };
+  const measured = { values, measure: measure(node, values) };
+  measures.set(node, measured);
+  return measured.measure;
 }
 
-const same = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((item, i) => item === b[i]);
+/** Whether all that a measure rests on is as it was. */
+function holds(known: Values, { inputs, outputs }: Node, around: Surroundings): boolean {
+  const { facts, constants } = around;
+  for (let i = 0; i < inputs.length; i++) {
+    const name = inputs[i]!;
+    if (known.inputs[i] !== facts.value(name)) return false;
+    if (known.constants[i] !== constantAt(name, constants)) return false;
+    if (known.codes[i] !== around.quantisedType(name)) return false;
+  }
+  for (let i = 0; i < outputs.length; i++)
+    if (known.outputs[i] !== facts.value(outputs[i]!)) return false;
+  return true;
+}
+
+const constantAt = (name: string, constants: Constants): Constant | undefined =>
+  name === '' ? undefined : constants.of(name);
 
 /** The type of the codes that a DequantizeLinear turns into an activation. */
 export function quantisedType(producer: Node | undefined, facts: Facts): ElementType | undefined {

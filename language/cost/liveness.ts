@@ -12,7 +12,8 @@ export function peakBytes(
 ): number | null {
   const lastUse = new Map<string, number>();
   flows.forEach(({ reads, writes }, at) => {
-    for (const value of [...reads, ...writes]) lastUse.set(value, at);
+    for (const value of reads) lastUse.set(value, at);
+    for (const value of writes) lastUse.set(value, at);
   });
   for (const value of outputs) lastUse.set(value, Infinity);
   const alive = new Map<string, number>();
@@ -25,16 +26,18 @@ export function peakBytes(
     total += bytes;
     return true;
   };
+  const end = (value: string, at: number): void => {
+    if (lastUse.get(value) !== at) return;
+    total -= alive.get(value) ?? 0;
+    alive.delete(value);
+  };
   if (!inputs.every(begin)) return null;
   let most = total;
   for (const [at, { reads, writes }] of flows.entries()) {
     if (!writes.every(begin)) return null;
     most = Math.max(most, total);
-    for (const value of [...reads, ...writes]) {
-      if (lastUse.get(value) !== at) continue;
-      total -= alive.get(value) ?? 0;
-      alive.delete(value);
-    }
+    for (const value of reads) end(value, at);
+    for (const value of writes) end(value, at);
   }
   return most;
 }

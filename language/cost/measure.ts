@@ -1,13 +1,14 @@
 /** One node, measured: what it does, and which stored tensors it reads. Knows nothing of the nodes around it. */
-import { fixedShape, type Facts, type ValueFacts } from '../graph/facts';
-import type { Node } from '../graph/graph';
-import type { Dim, FunctionRecord, Tensor } from '../onnx/model';
+import { fixedShape, type ValueFacts } from '../graph/facts';
+import { intAttribute, type Node } from '../graph/graph';
+import type { Dim, Tensor } from '../onnx/model';
 import { elementBits, packedBytes, type ElementType } from '../onnx/schema';
 import { elementCount } from '../onnx/tensor';
-import { valueBytes, type Constant, type Constants, type Stored } from './constants';
+import { valueBytes, type Constant, type Stored } from './constants';
 import { NotKnown, type Count, type NodeReading, type Operator } from './operators/operator';
 import { operatorOf } from './operators/table';
-import { densityOf } from './sparsity';
+import { UNSTRUCTURED } from './patterns';
+import { densityOf, layoutOf, structureOf } from './sparsity';
 import type { Part, Workload, WorkloadKind } from './workload';
 
 /** A tensor that a node reads, and what it adds to the counts if the node is the first to read it. */
@@ -23,14 +24,13 @@ export interface Measure {
   readonly reads: readonly TensorRead[];
 }
 
-/** Where a node stands: what is known of its values. */
-export interface Surroundings {
-  readonly facts: Facts;
-  readonly constants: Constants;
-  /** Operators that the model defines itself. */
-  readonly functions: readonly FunctionRecord[];
-  /** The type of the codes behind a value that a DequantizeLinear makes of activations. */
-  quantisedType(value: string): ElementType | undefined;
+/** What is known of the values of a node, by position. */
+export interface Values {
+  readonly inputs: readonly ValueFacts[];
+  readonly outputs: readonly ValueFacts[];
+  readonly constants: readonly (Constant | undefined)[];
+  /** The type of the codes behind an input that a DequantizeLinear makes of activations. */
+  readonly codes: readonly (ElementType | undefined)[];
 }
 
 const KINDS_WITH_MACS: readonly WorkloadKind[] = [
@@ -42,7 +42,7 @@ const KINDS_WITH_MACS: readonly WorkloadKind[] = [
   'unknown',
 ];
 
-export const DENSE = { density: 1, estimated: false, pattern: 'unstructured' } as const;
+export const DENSE = { density: 1, estimated: false } as const;
 
 export const FREE: Measure = {
   workload: {
@@ -58,14 +58,15 @@ export const FREE: Measure = {
     inputType: undefined,
     outputType: undefined,
     sparsity: () => DENSE,
+    structure: () => UNSTRUCTURED,
   },
   reads: [],
 };
 
-export function measure(node: Node, around: Surroundings): Measure {
+export function measure(node: Node, values: Values): Measure {
   const operator = operatorOf(node);
   if (operator?.kind === 'free') return FREE;
-  return new Measurer(node, operator ?? NOT_UNDERSTOOD, around).measure();
+  return new Measurer(node, operator ?? NOT_UNDERSTOOD, values).measure();
 }
 
 /** What an operator does not say, its tensors still do: the weights that it reads are counted. */
@@ -89,7 +90,7 @@ class Measurer implements NodeReading {
   constructor(
     readonly node: Node,
     private readonly operator: Operator,
-    private readonly around: Surroundings,
+    private readonly values: Values,
   ) {}
 
   measure(): Measure {
@@ -101,39 +102,42 @@ class Measurer implements NodeReading {
       if (!(error instanceof NotKnown)) throw error;
       reason = error.message;
     }
-    const traffic = this.#traffic(count);
-    if (traffic.inputBytes === null || traffic.outputBytes === null) reason ??= this.#freeShape();
-    const weights = this.#weights(count);
+    const { inputBytes, outputBytes } = this.#traffic(count);
+    if (inputBytes === null || outputBytes === null) reason ??= this.#freeShape();
+    const reads = this.#tensorReads(count);
     const { kind } = this.operator;
-    const inputType = this.#arithmeticType(count);
-    const base: Workload = {
+    // All fields, given or not: layers of one form are cheap to make and to look at by the thousand.
+    const workload: Workload = {
       kind,
       macs: count ? (count.macs ?? 0) : KINDS_WITH_MACS.includes(kind) ? null : 0,
       ops: count ? count.ops : null,
-      ...(count?.conv && { conv: count.conv }),
-      ...(count?.matmul && { matmul: count.matmul }),
-      ...weights.totals,
-      ...traffic,
+      conv: count?.conv,
+      matmul: count?.matmul,
+      window: count?.window,
+      parts: undefined,
+      parameters: reads.reduce((total, read) => total + read.parameters, 0),
+      weightBytes: reads.reduce((total, read) => total + read.bytes, 0),
+      weightReadBytes: this.#weightReadBytes(count),
+      inputBytes,
+      outputBytes,
       weightType: count?.packed?.type ?? this.#weightType(count),
-      inputType,
-      outputType: elementTypeOf(this.#facts(this.node.outputs[0])),
-      sparsity: this.#sparsity(count),
-      ...(reason !== undefined && { unknown: reason }),
+      inputType: this.#arithmeticType(count),
+      outputType: this.values.outputs[0] && elementTypeOf(this.values.outputs[0]),
+      ...this.#zeros(count),
+      unknown: reason,
     };
-    const parts = count?.parts?.map((part) => partOf(part, base));
-    return { workload: parts ? { ...base, parts } : base, reads: weights.reads };
+    const parts = count?.parts?.map((part) => partOf(part, workload));
+    return { workload: parts ? { ...workload, parts } : workload, reads };
   }
 
   /** Why the traffic is not known. */
   #freeShape(): string {
-    try {
-      for (const value of [...this.node.inputs, ...this.node.outputs])
-        if (value) this.#shape(value);
-    } catch (error) {
-      if (error instanceof NotKnown) return error.message;
-      throw error;
-    }
-    return 'the size of what it reads is not known';
+    const { inputs, outputs } = this.node;
+    return (
+      firstUntold(inputs, this.values.inputs) ??
+      firstUntold(outputs, this.values.outputs) ??
+      'the size of what it reads is not known'
+    );
   }
 
   // ---- what rules ask
@@ -142,35 +146,22 @@ class Measurer implements NodeReading {
     return Boolean(this.node.inputs[input]);
   }
   input(index: number): readonly number[] {
-    return this.#shape(this.node.inputs[index] ?? '');
+    return shapeOf(this.node.inputs[index], this.values.inputs[index]);
   }
   output(index = 0): readonly number[] {
-    return this.#shape(this.node.outputs[index] ?? '');
+    return shapeOf(this.node.outputs[index], this.values.outputs[index]);
   }
   inputType(index: number): ElementType | undefined {
-    return elementTypeOf(this.#facts(this.node.inputs[index]));
+    return this.has(index) ? elementTypeOf(this.values.inputs[index]!) : undefined;
   }
   isConstant(index: number): boolean {
-    return this.#constant(index) !== undefined;
+    return this.values.constants[index] !== undefined;
   }
   known(index: number): readonly number[] | undefined {
-    const elements = this.#facts(this.node.inputs[index])?.elements?.elements;
+    const elements = this.values.inputs[index]?.elements?.elements;
     return elements?.every((element) => typeof element === 'number') ? elements : undefined;
   }
 
-  #shape(value: string): readonly number[] {
-    const { shape } = this.around.facts.value(value);
-    const fixed = fixedShape(shape);
-    if (fixed) return fixed;
-    throw new NotKnown(shape ? freeReason(shape) : `the shape of ${value} is not known`);
-  }
-  #facts(value: string | undefined): ValueFacts | undefined {
-    return value ? this.around.facts.value(value) : undefined;
-  }
-  #constant(index: number): Constant | undefined {
-    const name = this.node.inputs[index];
-    return name ? this.around.constants.of(name) : undefined;
-  }
   #is(role: 'weights' | 'companions' | 'settings', input: number): boolean {
     return this.operator[role]?.includes(input) ?? false;
   }
@@ -179,75 +170,69 @@ class Measurer implements NodeReading {
 
   /** Activations in and out; each input once, however often it is named. */
   #traffic(count: Count | undefined): Pick<Workload, 'inputBytes' | 'outputBytes'> {
-    const written = sum(this.node.outputs.filter(Boolean).map((name) => this.#bytes(name)));
-    const read = [...new Set(this.node.inputs)]
-      .filter((name) => name !== '' && this.#isActivation(name))
-      .map((name) => this.#bytes(name));
-    const inputBytes =
-      count?.selects && written !== null
-        ? sum(read.map((bytes) => (bytes === null ? null : Math.min(bytes, written))))
-        : sum(read);
-    return { inputBytes, outputBytes: written };
+    const { inputs, outputs } = this.node;
+    let outputBytes: number | null = 0;
+    for (let i = 0; i < outputs.length; i++)
+      if (outputs[i]) outputBytes = plus(outputBytes, bytesOf(this.values.outputs[i]!));
+    let inputBytes: number | null = 0;
+    for (let i = 0; i < inputs.length; i++) {
+      if (inputs.indexOf(inputs[i]!) !== i || !this.#isActivation(i)) continue;
+      const bytes = bytesOf(this.values.inputs[i]!);
+      const selected = count?.selects && bytes !== null && outputBytes !== null;
+      inputBytes = plus(inputBytes, selected ? Math.min(bytes, outputBytes!) : bytes);
+    }
+    return { inputBytes, outputBytes };
   }
 
   /** Read at run time as data: not a setting, not a weight; masks and other untrained constants count. */
-  #isActivation(name: string): boolean {
-    const index = this.node.inputs.indexOf(name);
-    if (this.#is('settings', index) || this.#is('companions', index)) return false;
-    const constant = this.#constant(index);
+  #isActivation(index: number): boolean {
+    if (!this.has(index) || this.#is('settings', index) || this.#is('companions', index))
+      return false;
+    const constant = this.values.constants[index];
     return !constant || !(this.#is('weights', index) || trained(constant).length > 0);
-  }
-
-  #bytes(name: string): number | null {
-    const facts = this.around.facts.value(name);
-    if (facts.type.kind !== 'tensor' && facts.type.kind !== 'unknown') return 0;
-    return valueBytes(facts) ?? null;
   }
 
   // ---- weights
 
-  #weights(count: Count | undefined): {
-    reads: TensorRead[];
-    totals: Pick<Workload, 'parameters' | 'weightBytes' | 'weightReadBytes'>;
-  } {
-    const reads: TensorRead[] = [];
-    let weightReadBytes = 0;
-    this.node.inputs.forEach((_, index) => {
-      const constant = this.#constant(index);
-      if (!constant || this.#is('settings', index)) return;
-      const found = this.#tensorReads(constant, index, count);
-      reads.push(...found);
-      if (found.length > 0 || this.#is('weights', index))
-        weightReadBytes += this.#readBytes(constant, index, count);
+  #weightReadBytes(count: Count | undefined): number {
+    let total = 0;
+    this.values.constants.forEach((constant, index) => {
+      if (constant && (this.#is('weights', index) || this.#stored(constant, index).length > 0))
+        total += this.#readBytes(constant, index, count);
     });
-    return {
-      reads,
-      totals: {
-        parameters: reads.reduce((total, read) => total + read.parameters, 0),
-        weightBytes: reads.reduce((total, read) => total + read.bytes, 0),
-        weightReadBytes,
-      },
-    };
+    return total;
   }
 
-  #tensorReads(constant: Constant, index: number, count: Count | undefined): TensorRead[] {
-    const isCompanion = this.#is('companions', index);
-    const all = isCompanion || this.#is('weights', index);
-    const packed = count?.weight === index ? count.packed?.elements : undefined;
-    return (all ? constant.stored : trained(constant)).map(({ tensor, role }) => {
-      const elements = elementCount(tensor.dims);
-      return {
-        tensor,
-        parameters: isCompanion || role === 'companion' ? 0 : (packed ?? elements),
-        bytes: packedBytes(tensor.elementType, elements),
-      };
+  #tensorReads(count: Count | undefined): readonly TensorRead[] {
+    const reads: TensorRead[] = [];
+    this.values.constants.forEach((constant, index) => {
+      if (!constant) return;
+      const isCompanion = this.#is('companions', index);
+      const packed = count?.weight === index ? count.packed?.elements : undefined;
+      for (const { tensor, role } of this.#stored(constant, index)) {
+        const elements = elementCount(tensor.dims);
+        reads.push({
+          tensor,
+          parameters: isCompanion || role === 'companion' ? 0 : (packed ?? elements),
+          bytes: packedBytes(tensor.elementType, elements),
+        });
+      }
     });
+    return reads;
+  }
+
+  /** The tensors of a constant input that are weights, or stored with them. */
+  #stored(constant: Constant, index: number): readonly Stored[] {
+    if (this.#is('settings', index)) return NO_TENSORS;
+    return this.#is('companions', index) || this.#is('weights', index)
+      ? constant.stored
+      : trained(constant);
   }
 
   /** A gather reads the rows that it picks, everything else all of it. */
   #readBytes(constant: Constant, index: number, count: Count | undefined): number {
-    const table = fixedShape(this.#facts(this.node.inputs[index])?.shape);
-    const picked = fixedShape(this.#facts(this.node.outputs[0])?.shape);
+    const table = fixedShape(this.values.inputs[index]?.shape);
+    const picked = fixedShape(this.values.outputs[0]?.shape);
     if (constant.bytes === 0 && table)
       return packedBytes(this.inputType(index) ?? 'float32', elementCount(table));
     if (!count?.selects || !table || !picked) return constant.bytes;
@@ -256,21 +241,20 @@ class Measurer implements NodeReading {
   }
 
   #weight(count: Count | undefined): Constant | undefined {
-    return count?.weight === undefined ? undefined : this.#constant(count.weight);
+    return count?.weight === undefined ? undefined : this.values.constants[count.weight];
   }
 
   /** Of the operand that is multiplied, else of the first one that was trained. */
   #weightType(count: Count | undefined): ElementType | undefined {
     const weight = this.#weight(count);
     if (weight) return weight.type;
-    const operands = this.node.inputs.map((_, index) =>
-      this.#is('settings', index) ? undefined : this.#constant(index),
-    );
-    return operands.find((operand) => operand && trained(operand).length > 0)?.type;
+    return this.values.constants.find(
+      (operand, index) => operand && !this.#is('settings', index) && trained(operand).length > 0,
+    )?.type;
   }
 
   #activationType(): ElementType | undefined {
-    const index = this.node.inputs.findIndex((name) => name !== '' && this.#isActivation(name));
+    const index = this.node.inputs.findIndex((_, at) => this.#isActivation(at));
     return index < 0 ? undefined : this.inputType(index);
   }
 
@@ -279,16 +263,20 @@ class Measurer implements NodeReading {
     const { data = 0, weight } = count ?? {};
     if (this.operator.arithmetic) return this.operator.arithmetic;
     const own = count?.data === undefined ? this.#activationType() : this.inputType(data);
-    const codes = this.around.quantisedType(this.node.inputs[data] ?? '');
+    const codes = this.values.codes[data];
     if (!codes || weight === undefined) return own;
-    const other =
-      this.#constant(weight)?.type ?? this.around.quantisedType(this.node.inputs[weight] ?? '');
+    const other = this.values.constants[weight]?.type ?? this.values.codes[weight];
     return other && isCode(other) ? codes : own;
   }
 
-  #sparsity(count: Count | undefined): Workload['sparsity'] {
+  #zeros(count: Count | undefined): Pick<Workload, 'sparsity' | 'structure'> {
     const weights = this.#weight(count)?.stored.filter(({ role }) => role === 'weight') ?? [];
-    return weights.length === 0 ? () => DENSE : () => densityOf(weights);
+    if (weights.length === 0) return { sparsity: () => DENSE, structure: () => UNSTRUCTURED };
+    const isTransposed = intAttribute(this.node, 'transB', 0) === 1;
+    return {
+      sparsity: () => densityOf(weights),
+      structure: () => structureOf(weights, (dims) => layoutOf(dims, count, isTransposed)),
+    };
   }
 }
 
@@ -301,8 +289,10 @@ function sound(count: Count): Count {
 }
 
 /** Tensors that count as trained wherever arithmetic reads them: more than one element, so that eps and √2 do not. */
-const trained = (constant: Constant): readonly Stored[] =>
-  constant.stored.some(isTrained) ? constant.stored.filter((s) => s.role !== 'wide') : [];
+const trained = ({ stored }: Constant): readonly Stored[] =>
+  stored.some(isTrained) ? stored.filter((s) => s.role !== 'wide') : NO_TENSORS;
+
+const NO_TENSORS: readonly Stored[] = [];
 
 const isTrained = ({ role, tensor }: Stored): boolean =>
   role === 'weight' && elementCount(tensor.dims) > 1;
@@ -310,14 +300,36 @@ const isTrained = ({ role, tensor }: Stored): boolean =>
 /** Integers of eight bits or fewer, that integer kernels multiply. */
 export const isCode = (type: ElementType): boolean => /^u?int/.test(type) && elementBits(type) <= 8;
 
-function elementTypeOf(facts: ValueFacts | undefined): ElementType | undefined {
-  return facts?.type.kind === 'tensor' ? facts.type.elementType : undefined;
+const elementTypeOf = ({ type }: ValueFacts): ElementType | undefined =>
+  type.kind === 'tensor' ? type.elementType : undefined;
+
+function bytesOf(facts: ValueFacts): number | null {
+  if (facts.type.kind !== 'tensor' && facts.type.kind !== 'unknown') return 0;
+  return valueBytes(facts) ?? null;
+}
+
+function shapeOf(name: string | undefined, facts: ValueFacts | undefined): readonly number[] {
+  const fixed = fixedShape(facts?.shape);
+  if (fixed) return fixed;
+  throw new NotKnown(untold(name ?? '', facts));
+}
+
+const untold = (name: string, facts: ValueFacts | undefined): string =>
+  facts?.shape ? freeReason(facts.shape) : `the shape of ${name} is not known`;
+
+/** Why the first value without a shape in numbers has none. */
+function firstUntold(names: readonly string[], values: readonly ValueFacts[]): string | undefined {
+  const at = names.findIndex((name, i) => name !== '' && !fixedShape(values[i]?.shape));
+  return at < 0 ? undefined : untold(names[at]!, values[at]);
 }
 
 function freeReason(shape: readonly Dim[]): string {
   const free = shape.find((dim) => typeof dim !== 'number');
   return typeof free === 'string' ? `free dimension \`${free}\`` : 'a dimension is not known';
 }
+
+const plus = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? null : a + b;
 
 /** Null as soon as one is. */
 export function sum(amounts: readonly (number | null)[]): number | null {

@@ -11,8 +11,8 @@ import type { Facts } from '../graph/facts';
 import type { Graph } from '../graph/graph';
 import type { Tensor } from '../onnx/model';
 import { Constants } from './constants';
-import { measureLayer, quantisedType } from './layer';
-import { FREE, type Measure, type Surroundings } from './measure';
+import { measureLayer, quantisedType, type Surroundings } from './layer';
+import { FREE, type Measure } from './measure';
 import type { Workload } from './workload';
 
 export interface Workloads {

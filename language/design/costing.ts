@@ -1,7 +1,8 @@
 /** Costs of situations, kept as long as their facts live: facts are made anew whenever the graph or its shapes change. */
-import type { TargetEstimate } from '../cost/cost';
+import type { LayerCost, TargetEstimate } from '../cost/cost';
 import { estimate } from '../cost/estimate';
 import type { TargetProfile } from '../cost/profile';
+import type { Workload } from '../cost/workload';
 import { workloads, type Workloads } from '../cost/workloads';
 import type { Facts } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
@@ -41,38 +42,47 @@ export function workOf({ graph, facts }: Situation): Workloads {
   return work;
 }
 
+const sides = new WeakMap<TargetEstimate, Side>();
+
 /** One side of the picture: a situation with the numbers of its layers on a target. */
 export function sideOf(situation: Situation, target: TargetProfile, resolve: ResolveTarget): Side {
-  const { graph, facts } = situation;
   const cost = costOn(situation, target, resolve);
-  const work = workOf(situation);
-  const position = new Map(graph.order.map((node, i) => [node.id, i]));
-  return {
-    graph,
-    facts,
-    costs(id): LayerNumbers | undefined {
-      const node = graph.node(id);
-      const layer = cost.layers[position.get(id) ?? -1];
-      if (!node || !layer) return undefined;
-      const { macs, parameters, inputBytes, outputBytes, weightType, inputType, unknown } =
-        work.of(id);
-      const reason = unknown ?? layer.unknown;
-      return {
-        macs,
-        parameters,
-        latencyMs: layer.latencyMs,
-        energyMj: layer.energyMj,
-        activationBytes:
-          inputBytes === null || outputBytes === null ? null : inputBytes + outputBytes,
-        estimated: layer.estimated,
-        bound: layer.bound,
-        weightType,
-        inputType,
-        density: knownDensity(graph, node),
-        ...(reason !== undefined && { unknown: reason }),
-      };
-    },
+  let side = sides.get(cost);
+  if (!side) sides.set(cost, (side = newSide(situation, cost)));
+  return side;
+}
+
+function newSide({ graph, facts }: Situation, { layers }: TargetEstimate): Side {
+  const work = workOf({ graph, facts });
+  const costs = new Map(
+    graph.order.map((node, i) => [node.id, numbersOf(graph, node, work.of(node.id), layers[i]!)]),
+  );
+  return { graph, facts, costs: (id) => costs.get(id) };
+}
+
+const numbers = new WeakMap<LayerCost, { workload: Workload; node: Node; numbers: LayerNumbers }>();
+
+/** The same object while nothing of the layer has changed. */
+function numbersOf(graph: Graph, node: Node, workload: Workload, layer: LayerCost): LayerNumbers {
+  const known = numbers.get(layer);
+  if (known?.workload === workload && known.node === node) return known.numbers;
+  const { macs, parameters, inputBytes, outputBytes, weightType, inputType, unknown } = workload;
+  const reason = unknown ?? layer.unknown;
+  const fresh = {
+    macs,
+    parameters,
+    latencyMs: layer.latencyMs,
+    energyMj: layer.energyMj,
+    activationBytes: inputBytes === null || outputBytes === null ? null : inputBytes + outputBytes,
+    estimated: layer.estimated,
+    bound: layer.bound,
+    weightType,
+    inputType,
+    density: knownDensity(graph, node),
+    ...(reason !== undefined && { unknown: reason }),
   };
+  numbers.set(layer, { workload, node, numbers: fresh });
+  return fresh;
 }
 
 /** Share of non-zero weights, where a pass knows it without reading them. */

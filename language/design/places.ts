@@ -4,7 +4,7 @@ import { describeError } from '../errors';
 import type { Pass } from '../passes/pass';
 import type { Gain, Places } from '../protocol';
 import type { Step } from '../recipe/recipe';
-import { applyDecisions, prepareStep } from '../recipe/steps';
+import { applyDecisions, prepareStep, sitesOf } from '../recipe/steps';
 import { costOn } from './costing';
 import { afterOf, countsOf, viewRequest, type Look, type Subject } from './design';
 import { layersShown } from './view';
@@ -12,7 +12,7 @@ import { layersShown } from './view';
 /** By visible node: how many sites the pass would take in it, or why none. */
 export function placesFor(subject: Subject, look: Look, pass: Pass): Places {
   const after = afterOf(subject);
-  const { sites, refused } = pass.sites(after);
+  const { sites, refused } = sitesOf(pass, after);
   const originOf = (id: string) => after.graph.node(id)?.origin ?? id;
   const open = new Set(sites.map((site) => originOf(site.node)));
   const reasons = new Map(refused.map(({ node, reason }) => [originOf(node), reason]));

@@ -1,8 +1,11 @@
 /** The tree of scopes of a graph: the model's own blocks, as its code named them, and the layers in them. */
+import type { Facts } from './facts';
 import { captures, type Graph, type Node } from './graph';
 import { likeness } from './blocks/likeness';
 import { READABLE, sections, type Sectioned } from './blocks/sections';
 import { homesOf, separate } from './blocks/visits';
+import { View } from './match/view';
+import { enclosingScopes } from './names';
 
 export type Part = Block | Layer;
 
@@ -37,15 +40,50 @@ export interface Wiring {
   readonly likeness: (node: Node) => string;
 }
 
+const NONE: readonly string[] = [];
+
 /** Scopes deeper than any code nests are one with the scope around them. */
 const DEEPEST = 64;
+
+const CONVERSIONS = new Set(['QuantizeLinear', 'DequantizeLinear']);
+
+/** The blocks of a model; conversions, and what computes from sizes and constants alone, are no layers of them. */
+export function blocksOf(graph: Graph, facts: Facts): Block {
+  const view = new View(graph, facts);
+  return blockTree(
+    graph,
+    ({ op, outputs }) => CONVERSIONS.has(op) || outputs.every((value) => view.isStatic(value)),
+  );
+}
+
+/** The path of the innermost block around each node; what is no layer belongs to the block of its scope. */
+export function blockPaths(tree: Block): (node: Node) => string {
+  const homes = new Map<string, string>();
+  const paths = new Set<string>();
+  const walk = ({ path, children }: Block) => {
+    paths.add(path);
+    for (const part of children) {
+      if (part.kind === 'layer') homes.set(part.node.id, path);
+      else walk(part);
+    }
+  };
+  walk(tree);
+  return ({ id, scope }) =>
+    homes.get(id) ?? enclosingScopes(scope).find((path) => paths.has(path)) ?? '';
+}
 
 /** The blocks of a graph, without the nodes that only prepare others (`plumbing`). */
 export function blockTree(graph: Graph, plumbing: (node: Node) => boolean): Block {
   const passed = new Map<string, readonly string[]>();
-  const reads = (node: Node) => [
-    ...new Set([...node.inputs, ...captures(node)].flatMap((value) => passed.get(value) ?? [])),
-  ];
+  const reads = (node: Node) => {
+    const found = new Set<string>();
+    const read = (value: string) => {
+      for (const id of passed.get(value) ?? NONE) found.add(id);
+    };
+    node.inputs.forEach(read);
+    captures(node).forEach(read);
+    return [...found];
+  };
   for (const node of graph.order) {
     const sources = plumbing(node) ? reads(node) : [node.id];
     for (const output of node.outputs) passed.set(output, sources);
@@ -65,13 +103,13 @@ export function blockTree(graph: Graph, plumbing: (node: Node) => boolean): Bloc
  */
 export function treeOf(nodes: readonly Node[], wiring: Wiring): Block {
   const homes = homesOf(nodes, wiring.reads);
-  const entries = nodes.map((node) => ({
-    node,
-    segments: homes
-      .get(node.id)!
-      .split('/')
-      .slice(1, DEEPEST + 1),
-  }));
+  const scopes = new Map<string, readonly string[]>();
+  const segmentsOf = (scope: string): readonly string[] => {
+    let segments = scopes.get(scope);
+    if (!segments) scopes.set(scope, (segments = scope.split('/').slice(1, DEEPEST + 1)));
+    return segments;
+  };
+  const entries = nodes.map((node) => ({ node, segments: segmentsOf(homes.get(node.id)!) }));
   const root: Scope = { segments: [], visit: 1, whole: true, entries };
   return blockOf(root, descend(root, wiring), '', wiring);
 }
@@ -218,13 +256,18 @@ function listed(children: readonly Child[], wiring: Wiring) {
 
 function sectionOf(section: Sectioned, parts: readonly Part[], path: string): Part {
   if (typeof section === 'number') return parts[section]!;
-  const first = layersOf(parts[firstOf(section)]!)[0]!;
+  const first = firstLayerOf(parts[firstOf(section)]!);
   const own = `${path}/§${first.node.id}`;
   const inside = withLayers(section.map((inner) => sectionOf(inner, parts, own)));
-  const last = inside.children.flatMap(layersOf).at(-1)!;
+  const last = lastOf(inside.children.at(-1)!);
   const title = `${first.title} – ${last.title}`;
   return { kind: 'block', path: own, whole: false, title, ...inside };
 }
+
+const firstLayerOf = (part: Part): Layer =>
+  part.kind === 'layer' ? part : firstLayerOf(part.children[0]!);
+const lastOf = (part: Part): Layer =>
+  part.kind === 'layer' ? part : lastOf(part.children.at(-1)!);
 
 const firstOf = (section: Sectioned): number =>
   typeof section === 'number' ? section : firstOf(section[0]!);

@@ -59,6 +59,8 @@ export class Graph {
   #outputs: readonly ValueInfo[];
   #opsets: ReadonlyMap<string, number>;
   #order: readonly Node[] | undefined;
+  /** What happened to the nodes since they were put in order: `replaced` ones stand where the old ones stood. */
+  #sinceOrder: 'nothing' | 'replaced' | 'moved' = 'nothing';
   #edited = false;
   /** The maps are those of a fork too, and have to be copied before they change. */
   #shared = false;
@@ -76,6 +78,7 @@ export class Graph {
       this.#outputs = from.#outputs;
       this.#opsets = from.#opsets;
       this.#order = from.#order;
+      this.#sinceOrder = from.#sinceOrder;
       this.#edited = from.#edited;
       this.#shared = true;
       from.#shared = true;
@@ -95,7 +98,7 @@ export class Graph {
     const consumers = new Map<string, string[]>();
     graph.nodes.forEach((record, i) => {
       const id = ids[i]!;
-      const node = { ...record, id, origin: id, scope: scopeOf(record), inserted: false };
+      const node = readNode(record, id);
       this.#nodes.set(id, node);
       this.#linkOutputs(node);
       for (const value of reads(node)) {
@@ -153,6 +156,15 @@ export class Graph {
   consumers(value: string): readonly Node[] {
     return (this.#consumers.get(value) ?? NONE).map((id) => this.#nodes.get(id)!);
   }
+  /** Whether a node reads a value. */
+  isRead(value: string): boolean {
+    return this.#consumers.has(value);
+  }
+  /** The node that reads a value where it is the only one. */
+  onlyConsumer(value: string): Node | undefined {
+    const ids = this.#consumers.get(value);
+    return ids?.length === 1 ? this.#nodes.get(ids[0]!) : undefined;
+  }
   initializer(name: string): Tensor | undefined {
     return this.#initializers.get(name);
   }
@@ -178,7 +190,11 @@ export class Graph {
    * first needed. A cycle is left where it is: `cycle` names it.
    */
   get order(): readonly Node[] {
-    return (this.#order ??= this.#sort().order);
+    if (!this.#order || this.#sinceOrder === 'moved') this.#order = this.#sort().order;
+    else if (this.#sinceOrder === 'replaced')
+      this.#order = this.#order.map(({ id }) => this.#nodes.get(id)!);
+    this.#sinceOrder = 'nothing';
+    return this.#order;
   }
   /** A node on a cycle, or undefined when there is none. */
   get cycle(): Node | undefined {
@@ -243,6 +259,7 @@ export class Graph {
     for (const output of node.outputs)
       if (output && this.isDefined(output)) throw new Error(`${output} is made by something else`);
     this.#touch();
+    this.#sinceOrder = 'moved';
     this.#add(node);
     return node;
   }
@@ -251,6 +268,7 @@ export class Graph {
   remove(id: string): void {
     const node = this.#known(id);
     this.#touch();
+    this.#sinceOrder = 'moved';
     this.#drop(node);
   }
 
@@ -260,16 +278,14 @@ export class Graph {
     const { span: _, ...kept } = old;
     const onlyAssigned = Object.keys(change).every((key) => key === 'assigned');
     const node: Node = onlyAssigned ? { ...old, ...change } : { ...kept, ...change };
-    if (onlyAssigned) {
-      this.#own();
-      this.#nodes.set(id, node);
-      this.#order = undefined;
-      return node;
-    }
-    this.#touch();
-    this.#unlink(old);
+    const linkedAlike = sameNames(old.outputs, node.outputs) && sameNames(reads(old), reads(node));
+    if (!linkedAlike) this.#sinceOrder = 'moved';
+    else if (this.#sinceOrder === 'nothing') this.#sinceOrder = 'replaced';
+    if (onlyAssigned) this.#own();
+    else this.#touch();
+    if (!linkedAlike) this.#unlink(old);
     this.#nodes.set(id, node);
-    this.#link(node);
+    if (!linkedAlike) this.#link(node);
     return node;
   }
 
@@ -398,7 +414,6 @@ export class Graph {
   #touch(): void {
     this.#own();
     this.#edited = true;
-    this.#order = undefined;
   }
   #own(): void {
     if (!this.#shared) return;
@@ -458,6 +473,27 @@ export class Graph {
   }
 }
 
+/** A node of the file. Field by field: spreading would cost more than all else that is done for it. */
+const readNode = (record: NodeRecord, id: string): Node => ({
+  name: record.name,
+  op: record.op,
+  domain: record.domain,
+  overload: record.overload,
+  inputs: record.inputs,
+  outputs: record.outputs,
+  attributes: record.attributes,
+  metadata: record.metadata,
+  span: record.span,
+  carried: record.carried,
+  id,
+  origin: id,
+  scope: scopeOf(record),
+  inserted: false,
+});
+
+const sameNames = (a: readonly string[], b: readonly string[]): boolean =>
+  a === b || (a.length === b.length && a.every((name, i) => name === b[i]));
+
 /** The values that a node reads, each once. */
 function reads(node: Node): string[] {
   const values: string[] = [];
@@ -502,6 +538,7 @@ const NO_BODIES: readonly GraphRecord[] = [];
 
 /** Subgraphs of a node: the bodies of If, Loop and Scan. */
 export function subgraphs(node: NodeRecord): readonly GraphRecord[] {
+  if (node.attributes.size === 0) return NO_BODIES;
   let out: GraphRecord[] | undefined;
   for (const { value } of node.attributes.values()) {
     if (value.kind === 'graph') (out ??= []).push(value.value);

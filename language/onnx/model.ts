@@ -102,7 +102,7 @@ export interface NodeRecord {
   readonly attributes: ReadonlyMap<string, Attribute>;
   readonly metadata: ReadonlyMap<string, string>;
   /** The NodeProto as it stands in the file; absent once anything was changed. */
-  readonly span?: Span;
+  readonly span?: Span | undefined;
   /** Fields carried over when the node is written anew: doc string, metadata, whatever is not modelled. */
   readonly carried: readonly Span[];
 }

@@ -186,9 +186,9 @@ function readGraph(reader: FieldReader, context: Context): GraphRecord {
 function readNode(reader: FieldReader, span: Span, context: Context): NodeRecord {
   const inputs: string[] = [];
   const outputs: string[] = [];
-  const attributes = new Map<string, Attribute>();
-  const metadata = new Map<string, string>();
-  const carried: Span[] = [];
+  let attributes: Map<string, Attribute> | undefined;
+  let metadata: Map<string, string> | undefined;
+  let carried: Span[] | undefined;
   let name = '';
   let op = '';
   let domain = '';
@@ -209,7 +209,7 @@ function readNode(reader: FieldReader, span: Span, context: Context): NodeRecord
         break;
       case 5: {
         const attribute = readAttribute(reader.message('an attribute'), reader.span, context);
-        attributes.set(attribute.name, attribute);
+        (attributes ??= new Map<string, Attribute>()).set(attribute.name, attribute);
         break;
       }
       case 7:
@@ -219,15 +219,31 @@ function readNode(reader: FieldReader, span: Span, context: Context): NodeRecord
         overload = reader.name();
         break;
       case 9:
-        readEntry(reader.message('a metadata entry'), metadata);
-        carried.push(reader.fieldSpan);
+        readEntry(reader.message('a metadata entry'), (metadata ??= new Map<string, string>()));
+        (carried ??= []).push(reader.fieldSpan);
         break;
       default:
-        carried.push(reader.fieldSpan);
+        (carried ??= []).push(reader.fieldSpan);
     }
   }
-  return { name, op, domain, overload, inputs, outputs, attributes, metadata, span, carried };
+  return {
+    name,
+    op,
+    domain,
+    overload,
+    inputs,
+    outputs,
+    attributes: attributes ?? NO_ATTRIBUTES,
+    metadata: metadata ?? NO_METADATA,
+    span,
+    carried: carried ?? NOTHING_CARRIED,
+  };
 }
+
+// Most nodes of a large model have none of these.
+const NO_ATTRIBUTES: ReadonlyMap<string, Attribute> = new Map();
+const NO_METADATA: ReadonlyMap<string, string> = new Map();
+const NOTHING_CARRIED: readonly Span[] = [];
 
 function readEntry(reader: FieldReader, into: Map<string, string>): void {
   let key = '';

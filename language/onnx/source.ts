@@ -5,7 +5,9 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { WhittleError } from '../errors';
 
-const WINDOW_BYTES = 64 * 1024;
+/** The window is small after a jump, over a weight mostly, and grows as long as reading goes on where it ended. */
+const SMALLEST_WINDOW = 4 * 1024;
+const LARGEST_WINDOW = 64 * 1024;
 /** The system reads no more than 2 GiB at once. */
 const MOST_AT_ONCE = 2 ** 30;
 
@@ -14,6 +16,8 @@ export interface ByteSource {
   /** The bytes [start, end), valid to keep. Throws when the range lies outside the source. */
   read(start: number, end: number): Uint8Array;
 }
+
+const NO_BYTES = new Uint8Array(0);
 
 /** A range of a source, kept instead of the bytes themselves. */
 export interface Span {
@@ -42,7 +46,7 @@ export class FileSource implements ByteSource {
   readonly size: number;
   readonly modifiedMs: number;
   #descriptor: number | undefined;
-  #window: Uint8Array = new Uint8Array(0);
+  #window: Uint8Array = NO_BYTES;
   #windowStart = 0;
 
   constructor(readonly path: string) {
@@ -63,8 +67,11 @@ export class FileSource implements ByteSource {
     const inWindow = start - this.#windowStart;
     if (inWindow >= 0 && end - this.#windowStart <= this.#window.byteLength)
       return this.#window.subarray(inWindow, inWindow + end - start);
-    if (end - start >= WINDOW_BYTES) return this.#readExactly(start, end - start);
-    this.#window = this.#readExactly(start, Math.min(WINDOW_BYTES, this.size - start));
+    if (end - start >= LARGEST_WINDOW) return this.#readExactly(start, end - start);
+    const goesOn = inWindow >= 0 && inWindow <= this.#window.byteLength;
+    const size = goesOn ? Math.min(LARGEST_WINDOW, 2 * this.#window.byteLength) : SMALLEST_WINDOW;
+    const length = Math.max(end - start, Math.min(size, this.size - start));
+    this.#window = this.#readExactly(start, length);
     this.#windowStart = start;
     return this.#window.subarray(0, end - start);
   }
@@ -73,7 +80,7 @@ export class FileSource implements ByteSource {
   release(): void {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;
-    this.#window = new Uint8Array(0);
+    this.#window = NO_BYTES;
     this.#windowStart = 0;
   }
 

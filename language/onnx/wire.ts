@@ -8,7 +8,18 @@ const HEADER_BYTES = 20; // a key and a value or length, both varints of at most
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** What decoders put in place of bytes that are not UTF-8. */
+const REPLACEMENT = '\ufffd';
+
 const EMPTY = Buffer.alloc(0);
+
+/** What the readers of one file share: the bytes at hand, and the names read so far. */
+class Window {
+  buffer: Buffer = EMPTY;
+  start = 0;
+  /** A name is one string wherever it stands, which makes it a fast key. */
+  readonly names = new Map<string, string>();
+}
 
 /**
  * Walks the fields of one message. After `next()` the current field is `field` with wire type `wire`; its value is
@@ -26,14 +37,13 @@ export class FieldReader {
   #middle = 0;
   #high = 0;
   #position: number;
-  #buffer: Buffer = EMPTY;
-  #bufferStart = 0;
 
   constructor(
     readonly source: ByteSource,
     position: number,
     readonly limit: number,
     private readonly what: string,
+    private readonly window = new Window(),
   ) {
     this.#position = position;
     this.start = position;
@@ -105,7 +115,11 @@ export class FieldReader {
   /** Text that identifies something, which has to be the same wherever it stands. */
   name(): string {
     try {
-      return this.#ascii() ?? strictDecoder.decode(this.bytes());
+      const text = this.#plain() ?? strictDecoder.decode(this.bytes());
+      const { names } = this.window;
+      const known = names.get(text);
+      if (known === undefined) names.set(text, text);
+      return known ?? text;
     } catch (error) {
       if (error instanceof WhittleError) throw error;
       throw this.#malformed('a name that is not valid UTF-8');
@@ -117,16 +131,13 @@ export class FieldReader {
   /** Fields of the current embedded message. */
   message(what: string): FieldReader {
     if (this.wire !== Wire.bytes) throw this.#malformed('a number where a message belongs');
-    const reader = new FieldReader(this.source, this.start, this.end, what);
-    reader.#buffer = this.#buffer;
-    reader.#bufferStart = this.#bufferStart;
-    return reader;
+    return new FieldReader(this.source, this.start, this.end, what, this.window);
   }
   /** The current field's numbers, packed or single. */
   *varints(): Generator<number> {
     if (this.wire === Wire.varint) yield this.value;
     else {
-      const inner = new FieldReader(this.source, this.start, this.end, this.what);
+      const inner = this.message(this.what);
       while (inner.#position < inner.limit) {
         inner.#readVarint();
         yield inner.value;
@@ -137,7 +148,7 @@ export class FieldReader {
   *integers(): Generator<bigint> {
     if (this.wire === Wire.varint) yield this.integer;
     else {
-      const inner = new FieldReader(this.source, this.start, this.end, this.what);
+      const inner = this.message(this.what);
       while (inner.#position < inner.limit) {
         inner.#readVarint();
         yield inner.integer;
@@ -151,13 +162,14 @@ export class FieldReader {
     for (let at = 0; at < bytes.byteLength; at += 4) yield data.getFloat32(at, true);
   }
 
-  /** The field as text where it is plain and at hand, which names nearly always are. */
-  #ascii(): string | undefined {
-    const from = this.start - this.#bufferStart;
-    const to = this.end - this.#bufferStart;
-    if (this.wire === Wire.varint || from < 0 || to > this.#buffer.byteLength) return undefined;
-    for (let at = from; at < to; at++) if (this.#buffer[at]! > 127) return undefined;
-    return this.#buffer.toString('latin1', from, to);
+  /** The field as text where it is at hand and surely valid, which names nearly always are. */
+  #plain(): string | undefined {
+    const { buffer, start } = this.window;
+    const from = this.start - start;
+    const to = this.end - start;
+    if (this.wire === Wire.varint || from < 0 || to > buffer.byteLength) return undefined;
+    const text = buffer.toString('utf8', from, to);
+    return text.includes(REPLACEMENT) ? undefined : text;
   }
 
   #take(length: number): void {
@@ -171,9 +183,9 @@ export class FieldReader {
 
   #readVarint(): void {
     this.#ensure();
-    const buffer = this.#buffer;
-    const last = Math.min(buffer.byteLength, this.limit - this.#bufferStart);
-    let at = this.#position - this.#bufferStart;
+    const { buffer, start } = this.window;
+    const last = Math.min(buffer.byteLength, this.limit - start);
+    let at = this.#position - start;
     if (at < last && buffer[at]! < 128) {
       this.#low = buffer[at]!;
       this.#middle = this.#high = 0;
@@ -188,7 +200,7 @@ export class FieldReader {
       if (byte < 128) {
         [this.#low, this.#middle] = parts;
         this.#high = parts[2] & 255;
-        this.#position = at + this.#bufferStart;
+        this.#position = at + start;
         return;
       }
     }
@@ -197,19 +209,21 @@ export class FieldReader {
 
   /** Makes sure that a field header starting at the position is in the buffer. */
   #ensure(): void {
-    const have = this.#bufferStart + this.#buffer.byteLength;
-    if (this.#position >= this.#bufferStart && this.#position + HEADER_BYTES <= have) return;
-    if (have >= this.limit && this.#position >= this.#bufferStart && this.#position < have) return;
+    const { window } = this;
+    const have = window.start + window.buffer.byteLength;
+    if (this.#position >= window.start && this.#position + HEADER_BYTES <= have) return;
+    if (have >= this.limit && this.#position >= window.start && this.#position < have) return;
     const end = Math.min(this.limit, this.#position + 4096);
     const bytes = this.source.read(this.#position, end);
-    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#bufferStart = this.#position;
+    window.buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    window.start = this.#position;
   }
 
   #slice(start: number, end: number): Uint8Array {
-    const from = start - this.#bufferStart;
-    if (from >= 0 && end - this.#bufferStart <= this.#buffer.byteLength)
-      return this.#buffer.subarray(from, from + end - start);
+    const { window } = this;
+    const from = start - window.start;
+    if (from >= 0 && end - window.start <= window.buffer.byteLength)
+      return window.buffer.subarray(from, from + end - start);
     return this.source.read(start, end);
   }
 

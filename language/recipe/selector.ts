@@ -4,8 +4,7 @@ import { enclosingScopes } from '../graph/names';
 import type { Facts } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
 import { roles, type Roles } from '../graph/match/roles';
-import { View } from '../graph/match/view';
-import { blockTree, layersOf, type Block, type Part } from '../graph/blocks';
+import { blocksOf, layersOf, type Block, type Part } from '../graph/blocks';
 
 /** The model that selectors name, with what is known of it. */
 export interface Original {
@@ -62,15 +61,10 @@ function selectRole(model: Original, role: string): ReadonlySet<string> {
 }
 
 const RANGE = '…';
-const CONVERSIONS = new Set(['QuantizeLinear', 'DequantizeLinear']);
 
 /** `block:PATH`, a block of the design, named by a scope or inferred; `block:FIRST…LAST`, a folded repeat of such blocks. */
 function selectBlocks({ graph, facts }: Original, path: string): ReadonlySet<string> {
-  const view = new View(graph, facts);
-  const tree = blockTree(
-    graph,
-    ({ op, outputs }) => CONVERSIONS.has(op) || outputs.every((value) => view.isStatic(value)),
-  );
+  const tree = blocksOf(graph, facts);
   const parts = path.includes(RANGE) ? foldedAt(tree, path) : blocksAt(tree, path);
   if (parts.length === 0) {
     const paths = blocksIn(tree).map((block) => block.path);

@@ -130,8 +130,10 @@ function decomposedNorm(view: View, mean: Node): Norm | undefined {
   if (!root) return undefined;
   const centring = centredValue(view, deviation);
   const quotient = quotientOf(view, root, deviation, centring?.copies ?? []);
-  if (!quotient) return undefined;
-  const affine = scaleAndShift(view, quotient.output);
+  const affine = quotient
+    ? scaleAndShift(view, quotient.output)
+    : centring && foldedAffine(view, root, centring);
+  if (!affine) return undefined;
   const input = centring?.input ?? deviation;
   return {
     kind: centring ? 'layer' : 'rms',
@@ -146,7 +148,7 @@ function decomposedNorm(view: View, mean: Node): Norm | undefined {
       square.id,
       mean.id,
       ...root.nodes,
-      ...quotient.nodes,
+      ...(quotient?.nodes ?? []),
       ...affine.nodes,
     ]),
   };
@@ -161,11 +163,16 @@ function squaredValue(view: View, node: Node): string | undefined {
   return isSquare && !view.isStatic(a) ? view.source(a) : undefined;
 }
 
-/** `x - mean(x)`: the value, the nodes, and other differences of the same two values. */
-function centredValue(
-  view: View,
-  deviation: string,
-): { input: string; copies: string[]; nodes: string[] } | undefined {
+interface Centring {
+  readonly input: string;
+  readonly mean: string;
+  /** Other differences of the same two values. */
+  readonly copies: readonly string[];
+  readonly nodes: readonly string[];
+}
+
+/** `x - mean(x)`. */
+function centredValue(view: View, deviation: string): Centring | undefined {
   const difference = view.graph.producer(deviation);
   if (difference?.op !== 'Sub') return undefined;
   const [minuend = '', subtrahend = ''] = difference.inputs;
@@ -177,7 +184,7 @@ function centredValue(
     .readers(subtrahend)
     .filter((node) => node.op === 'Sub' && node.inputs[0] === minuend)
     .map((node) => node.outputs[0] ?? '');
-  return { input, copies, nodes: [mean.id, difference.id] };
+  return { input, mean: subtrahend, copies, nodes: [mean.id, difference.id] };
 }
 
 interface Root {
@@ -253,11 +260,51 @@ function quotientOf(
   return undefined;
 }
 
+type Affine = Pick<Norm, 'scale' | 'shift' | 'output' | 'nodes'>;
+
+/**
+ * The form of a batch norm at inference, which TensorFlow writes for a layer norm too: `s = scale/root`, then
+ * `x·s + (shift - mean·s)`. Every value on the way serves nothing else.
+ */
+function foldedAffine(view: View, root: Root, { input, mean }: Centring): Affine | undefined {
+  if (!root.inverse) return undefined;
+  const scaling = view.onlyReader(root.value);
+  const other = scaling && otherInput(scaling, root.value);
+  const isScaled = scaling?.op === 'Mul' && isWeight(view, other ?? '');
+  const factor = isScaled ? (scaling.outputs[0] ?? '') : root.value;
+  const products = view.readers(factor);
+  const times = (value: string) =>
+    products.find(
+      (node) => node.op === 'Mul' && view.source(otherInput(node, factor)) === view.source(value),
+    );
+  const [scaled, shiftedBy] = [times(input), times(mean)];
+  if (products.length !== 2 || view.graph.isOutput(factor) || !scaled || !shiftedBy)
+    return undefined;
+  const sum = view.onlyReader(scaled.outputs[0] ?? '');
+  const difference = view.onlyReader(shiftedBy.outputs[0] ?? '');
+  const [shift = '', subtrahend] = difference?.inputs ?? [];
+  if (difference?.op !== 'Sub' || subtrahend !== shiftedBy.outputs[0]) return undefined;
+  if (sum?.op !== 'Add' || !isWeight(view, shift)) return undefined;
+  if (view.onlyReader(difference.outputs[0] ?? '') !== sum) return undefined;
+  return {
+    scale: isScaled ? parameterOf(scaling, other!) : undefined,
+    shift: parameterOf(difference, shift),
+    output: sum.outputs[0] ?? '',
+    nodes: [...(isScaled ? [scaling.id] : []), scaled.id, shiftedBy.id, difference.id, sum.id],
+  };
+}
+
+const isWeight = (view: View, value: string): boolean =>
+  value !== '' && view.isStatic(value) && !view.isScalar(value);
+
+const parameterOf = (node: Node, value: string): Parameter => ({
+  node: node.id,
+  value,
+  input: node.inputs.indexOf(value),
+});
+
 /** A weight multiplied to a value and one added, where they are. */
-function scaleAndShift(
-  view: View,
-  value: string,
-): Pick<Norm, 'scale' | 'shift' | 'output' | 'nodes'> {
+function scaleAndShift(view: View, value: string): Affine {
   let output = value;
   let scale: Parameter | undefined;
   let shift: Parameter | undefined;
@@ -266,10 +313,10 @@ function scaleAndShift(
   let at = value;
   for (let reader = view.onlyReader(at); reader; reader = view.onlyReader(at)) {
     const other = otherInput(reader, at);
-    const parameter = { node: reader.id, value: other, input: reader.inputs.indexOf(other) };
-    const isWeight = view.isStatic(other) && other !== '' && !view.isScalar(other);
-    if (reader.op === 'Mul' && isWeight && !scale && !shift) scale = parameter;
-    else if (reader.op === 'Add' && isWeight && !shift) shift = parameter;
+    const parameter = parameterOf(reader, other);
+    const isParameter = isWeight(view, other);
+    if (reader.op === 'Mul' && isParameter && !scale && !shift) scale = parameter;
+    else if (reader.op === 'Add' && isParameter && !shift) shift = parameter;
     else if (!isPassing(reader)) break;
     walked.push(reader.id);
     at = reader.outputs[0] ?? '';

@@ -26,6 +26,10 @@ interface Problem {
   readonly reason: string;
 }
 
+const NO_PROBLEMS: readonly Problem[] = [];
+
+const NO_INNER: readonly InnerFacts[] = [];
+
 /** What was found at a node, and from what: all that must be the same for it to hold again. */
 interface Outcome {
   readonly node: Node;
@@ -131,7 +135,7 @@ class GraphFacts implements Facts {
   }
 
   inner(node: Node): readonly InnerFacts[] {
-    return this.outcomeOf(node)?.inner ?? [];
+    return this.outcomeOf(node)?.inner ?? NO_INNER;
   }
 
   private recall(name: string): ValueFacts | undefined {
@@ -160,7 +164,7 @@ class GraphFacts implements Facts {
     for (const node of this.#graph.order) {
       const outcome = this.#visit(node, reusable, earlier);
       this.#outcomes.set(node.id, outcome);
-      this.problems.push(...outcome.problems);
+      for (const problem of outcome.problems) this.problems.push(problem);
       this.#possible &&= outcome.possible;
     }
   }
@@ -174,50 +178,77 @@ class GraphFacts implements Facts {
   }
 
   #visit(node: Node, reusable: GraphFacts | undefined, earlier: GraphFacts | undefined): Outcome {
-    const missing: string[] = [];
-    const read = (name: string): ValueFacts => {
-      const facts = this.#values.get(name) ?? this.#lookUp(name) ?? this.#declaredFacts(name);
-      if (!facts) missing.push(name);
-      return facts ?? UNKNOWN;
-    };
-    const inputs = node.inputs.map((name) =>
-      name === '' || this.#absent.has(name) ? undefined : read(name),
-    );
-    const captured = captures(node).map((name) => this.value(name));
-    const declared = node.outputs.map((name) => this.#declaration(name));
-    const from = { node, inputs, captured, declared };
     const before = earlier?.outcomeOf(node);
     const outcome =
-      reusable && before && isUnchanged(before, from)
-        ? { ...before, node }
-        : this.#conclude(from, missing, before, earlier);
-    node.outputs.forEach((name, i) => {
+      reusable && before && this.#holds(before, node)
+        ? sameNode(before, node)
+        : this.#conclude(node, before, earlier);
+    for (let i = 0; i < node.outputs.length; i++) {
+      const name = node.outputs[i]!;
       if (name !== '' && !this.#values.has(name)) this.#values.set(name, outcome.outputs[i]!);
-    });
+    }
     return outcome;
   }
 
-  #conclude(
-    from: Pick<Outcome, 'node' | 'inputs' | 'captured' | 'declared'>,
-    missing: readonly string[],
-    before: Outcome | undefined,
-    earlier: GraphFacts | undefined,
-  ): Outcome {
-    const { node } = from;
-    const reasons = missing.map((name) => this.#whyMissing(name));
-    const found = this.#apply(node, from.inputs, before, reasons);
+  /** Whether all that an outcome rests on is as it was. */
+  #holds(before: Outcome, node: Node): boolean {
+    if (!sameWork(before.node, node)) return false;
+    for (let i = 0; i < node.inputs.length; i++)
+      if (before.inputs[i] !== this.#inputFacts(node.inputs[i]!)) return false;
+    for (let i = 0; i < node.outputs.length; i++)
+      if (before.declared[i] !== this.#declaration(node.outputs[i]!)) return false;
+    const captured = captures(node);
+    return (
+      captured.length === before.captured.length &&
+      captured.every((name, i) => this.value(name) === before.captured[i])
+    );
+  }
+
+  /** Undefined: the input is left out. */
+  #inputFacts(name: string): ValueFacts | undefined {
+    return name === '' || this.#absent.has(name) ? undefined : this.value(name);
+  }
+
+  #isMissing(name: string): boolean {
+    return (
+      name !== '' &&
+      !this.#absent.has(name) &&
+      !this.#values.has(name) &&
+      !this.#lookUp(name) &&
+      !this.#declaration(name)
+    );
+  }
+
+  #conclude(node: Node, before: Outcome | undefined, earlier: GraphFacts | undefined): Outcome {
+    const inputs = node.inputs.map((name) => this.#inputFacts(name));
+    const captured = captures(node).map((name) => this.value(name));
+    const declared = node.outputs.map((name) => this.#declaration(name));
+    const reasons: string[] = [];
+    node.inputs.forEach((name, i) => {
+      if (inputs[i] === UNKNOWN && this.#isMissing(name)) reasons.push(this.#whyMissing(name));
+    });
+    const { outputs: inferred, inner, possible } = this.#apply(node, inputs, before, reasons);
     const outputs = node.outputs.map((name, i) => {
-      const inferred = found.outputs[i] ?? UNKNOWN;
-      const declaration = from.declared[i];
-      const { facts, contradiction } = declaration
-        ? reconcile(inferred, declaration.type, this.#declaredBy)
-        : { facts: inferred };
-      if (contradiction) reasons.push(`the file declares ${name} ${contradiction}`);
+      const facts = this.#declared(name, inferred[i] ?? UNKNOWN, declared[i], reasons);
       if (name !== '' && this.#values.has(name)) reasons.push(`${name} is given more than once`);
       return steady(facts, earlier?.recall(name));
     });
-    const problems = reasons.map((reason) => ({ node: node.id, reason }));
-    return { ...from, ...found, outputs, problems };
+    const problems =
+      reasons.length === 0 ? NO_PROBLEMS : reasons.map((reason) => ({ node: node.id, reason }));
+    return { node, inputs, captured, declared, outputs, inner, problems, possible };
+  }
+
+  /** What was inferred of an output, completed by what the file declares of it. */
+  #declared(
+    name: string,
+    inferred: ValueFacts,
+    declaration: ValueInfo | undefined,
+    reasons: string[],
+  ): ValueFacts {
+    if (!declaration) return inferred;
+    const { facts, contradiction } = reconcile(inferred, declaration.type, this.#declaredBy);
+    if (contradiction) reasons.push(`the file declares ${name} ${contradiction}`);
+    return facts;
   }
 
   /** What the rule of the operator says; problems of the node and in its bodies are added to `reasons`. */
@@ -345,17 +376,8 @@ function sameEntries(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, numb
   return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
 }
 
-function isUnchanged(
-  before: Outcome,
-  now: Pick<Outcome, 'node' | 'inputs' | 'captured' | 'declared'>,
-): boolean {
-  return (
-    sameWork(before.node, now.node) &&
-    sameList(before.inputs, now.inputs) &&
-    sameList(before.captured, now.captured) &&
-    sameList(before.declared, now.declared)
-  );
-}
+const sameNode = (outcome: Outcome, node: Node): Outcome =>
+  outcome.node === node ? outcome : { ...outcome, node };
 
 /** Two versions of a node that differ at most in what inference never looks at. */
 const sameWork = (a: Node, b: Node): boolean =>
@@ -366,6 +388,3 @@ const sameWork = (a: Node, b: Node): boolean =>
     a.inputs === b.inputs &&
     a.outputs === b.outputs &&
     a.attributes === b.attributes);
-
-const sameList = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((item, i) => item === b[i]);

@@ -103,9 +103,9 @@ const topk: Pass<Parameters, Decisions> = {
     const refused: Refusal[] = [];
     let now = facts;
     for (const { node } of inOrder(graph, sites)) {
-      const reason = reduce({ graph, facts: now }, node, tokens.get(node)!, placement);
-      if (reason === undefined) now = infer(graph, now);
-      else refused.push({ node, reason });
+      const result = reduce({ graph, facts: now }, node, tokens.get(node)!, placement);
+      if (typeof result === 'string') refused.push({ node, reason: result });
+      else now = result;
     }
     return refused;
   },
@@ -158,13 +158,13 @@ function blockOf({ graph, facts }: Situation, core: AttentionCore): Block | stri
   return { core, residual, track };
 }
 
-/** Drops tokens at one stage; returns why it could not. */
+/** Drops tokens at one stage; returns what is known of the values then, or why it could not. */
 function reduce(
   situation: Situation,
   softmax: string,
   tokens: number,
   placement: Parameters['placement'],
-): string | undefined {
+): Facts | string {
   const { graph, facts } = situation;
   const core = coreAt(situation, softmax);
   const block = core ? blockOf(situation, core) : 'its attention is gone';
@@ -174,7 +174,7 @@ function reduce(
   const cut = placement === 'inside' ? block.residual.after : block.residual.before;
   const now = imageTokens(facts, scoring.core)!;
   if (tokens > now) return `${now} tokens are left here, fewer than the ${tokens} to keep`;
-  if (tokens === now) return undefined;
+  if (tokens === now) return facts;
   const track = followAxis(graph, facts, cut, 1);
   if (!track.ok) return `${track.reason} (at ${track.node})`;
   const edit = (target: Graph) => {
@@ -183,10 +183,11 @@ function reduce(
   };
   const trial = graph.fork();
   edit(trial);
-  const wrong = mismatch(graph, facts, infer(trial, facts), track, tokens + 1);
+  const shortened = infer(trial, facts);
+  const wrong = mismatch(graph, facts, shortened, track, tokens + 1);
   if (wrong !== undefined) return `the shape of ${wrong} cannot follow the number of tokens`;
   edit(graph);
-  return undefined;
+  return infer(graph, shortened);
 }
 
 /** The block whose residual stream this one continues. */

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { blockTree, layersOf, positionsOf, type Part } from '../../../language/graph/blocks';
+import {
+  blockPaths,
+  blockTree,
+  layersOf,
+  positionsOf,
+  type Part,
+} from '../../../language/graph/blocks';
 import type { Graph } from '../../../language/graph/graph';
 import type { NodeRecord } from '../../../language/onnx/model';
 import { makeGraph, node, value } from '../../models';
@@ -22,6 +28,10 @@ const none = () => false;
 /** The tree as text: blocks as `title[…]`, layers by their titles. */
 const show = (part: Part): string =>
   part.kind === 'layer' ? part.title : `${part.title}[${part.children.map(show).join(' ')}]`;
+
+/** The block of each node, named scopes and inferred sections alike. */
+const pathsOf = (graph: Graph, plumbing: (node: { op: string }) => boolean) =>
+  graph.order.map(blockPaths(blockTree(graph, plumbing)));
 
 const treeOf = (graph: Graph) => show(blockTree(graph, none));
 
@@ -193,5 +203,39 @@ describe('long lists without names', () => {
 
   it('are left as they are while they are short', () => {
     expect(flat(Array.from({ length: 10 }, () => block).flat()).children).toHaveLength(40);
+  });
+});
+
+describe('the block of a node', () => {
+  const isConstant = ({ op }: { op: string }) => op === 'Constant';
+
+  it('is the innermost of the tree', () => {
+    const graph = chain('/a/b/Conv', '/a/b/Relu', '/a/Add', '/Mul');
+    expect(pathsOf(graph, none)).toEqual(['/a/b', '/a/b', '/a', '']);
+  });
+
+  it('is that of the scope for what is no layer', () => {
+    const graph = graphOf(
+      [
+        node('Conv', ['x'], ['c'], {}, '/a/b/Conv'),
+        node('Constant', [], ['k'], {}, '/a/b/inner/Constant'),
+        node('Mul', ['c', 'k'], ['m'], {}, '/a/b/Mul'),
+        node('Relu', ['m'], ['y'], {}, '/Relu'),
+      ],
+      'y',
+    );
+    expect(pathsOf(graph, isConstant)).toEqual(['/a', '/a', '/a', '']);
+  });
+
+  it('is an inferred section where names are flat', () => {
+    const graph = chain(
+      ...Array.from({ length: 20 }, (_, k) =>
+        ['Conv', 'Relu', 'Tanh'].map((op) => `${op}_${k}`),
+      ).flat(),
+    );
+    const paths = pathsOf(graph, none);
+    expect(new Set(paths).size).toBe(20);
+    expect(paths.slice(0, 4)).toEqual([paths[0], paths[0], paths[0], paths[3]]);
+    expect(paths[0]).toMatch(/§Conv_0$/);
   });
 });

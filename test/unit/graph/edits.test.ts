@@ -67,6 +67,18 @@ function expectTrueIndex(graph: Graph, everNamed: Iterable<string>): void {
     for (const id of readers) expect(graph.node(id)).toBeDefined();
   }
   for (const each of graph.order) expect(graph.node(each.id)).toBe(each);
+  if (!graph.cycle) expectProducersFirst(graph);
+}
+
+function expectProducersFirst(graph: Graph): void {
+  const done = new Set<Node>();
+  for (const each of graph.order) {
+    for (const read of [...each.inputs, ...captures(each)]) {
+      const producer = graph.producer(read);
+      if (producer) expect(done, `${read} is made before ${each.id} reads it`).toContain(producer);
+    }
+    done.add(each);
+  }
 }
 
 /** One edit, chosen at random among all that there are. */
