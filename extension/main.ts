@@ -46,7 +46,7 @@ export function activate(extension: vscode.ExtensionContext): void {
     target,
     backend,
     registerUnsavedFiles(unsaved),
-    followSaves(memories),
+    followSaves(memories, context.views),
     registerDesigner(context),
     registerViewer(context),
     registerReport(context),

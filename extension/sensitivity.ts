@@ -21,9 +21,9 @@ export async function measureSensitivity(
   const { analyses, backend, views } = context;
   const recipe = document.uri;
   const token = randomUUID();
-  let cancelled = false;
+  const stop = new AbortController();
   const cancel = () => {
-    cancelled = true;
+    stop.abort();
     void backend.request('cancel', { token }).catch(() => undefined);
   };
   if (!analyses.begin(recipe, cancel))
@@ -32,7 +32,7 @@ export async function measureSensitivity(
     if (progress.token === token) views.sendTo(recipe, 'analysing', progress);
   });
   try {
-    if (!(await hasSamples(context, document, question.byMetric)) || cancelled) return;
+    if (!(await hasSamples(context, document, question.byMetric)) || stop.signal.aborted) return;
     const request = { recipe: protocolUri(recipe), ...question, token };
     const found = await vscode.window.withProgress(
       { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Measuring sensitivity') },

@@ -805,6 +805,8 @@ export interface HostRequests {
     null,
   ];
   report: [null, Report];
+  /** Whether keys go to this view. */
+  keyboard: [{ readonly here: boolean }, null];
   /** Kept for the next time this document is opened. */
   remember: [ViewMemory, null];
 }

@@ -147,6 +147,29 @@ await suite('sensitivity', (check) => {
     },
   );
 
+  check(
+    'one key gives a layer more bits, where the pass has them',
+    { steps: 'int4', open: '/blocks.3,/blocks.3/mlp' },
+    async ({ id, page, until, sent, steps }) => {
+      await id('step-select-0').click();
+      await page.keyboard.press('s');
+      await id('effect-0').waitFor();
+      const node = await id('effect-0').getAttribute('data-layer');
+      await page.keyboard.press('+');
+      const edit = { kind: 'part', step: 0, node, parameter: 'bits', value: 8 };
+      await until(() => sent('edit'), [edit], 'a step of its own');
+      await until(steps, ['Weights INT4', 'Weights INT4'], 'two steps');
+      await until(
+        () => id('effect-0').textContent(),
+        (words) => words.includes('8 bits, in another step'),
+        'the row says so',
+      );
+      equal(await page.getByTestId('effects-stale').count(), 0);
+      await page.waitForTimeout(400);
+      equal(await checkAccessibility(page), []);
+    },
+  );
+
   check('without a selected step it asks which', OPEN, async ({ id, page, until, sent }) => {
     await id('node-/patch_embed').click();
     await page.keyboard.press('s');

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { EffectsInView, SensitivityLayer, StepSensitivity } from '../../language/protocol';
+import type {
+  EffectsInView,
+  PassInfo,
+  SensitivityLayer,
+  StepSensitivity,
+  StepSummary,
+} from '../../language/protocol';
+import { bitsElsewhere, moreBits } from '../../webview/sensitivity/bits';
 import { toFlow } from '../../webview/canvas/flow';
 import { amountText, effectText, heatSteps, nodeEffects } from '../../webview/sensitivity/effects';
 import { graphView, viewNode } from './viewNodes';
@@ -100,5 +107,34 @@ describe('what nodes show', () => {
     ]);
     expect(toFlow(view, 'latency', flow, effects)).toEqual(flow);
     expect(toFlow(view, 'latency', [])[0]!.data).toMatchObject({ heat: 0, says: 'cost' });
+  });
+});
+
+describe('more bits for a fragile layer', () => {
+  const pass = (choices: readonly (number | string)[]) =>
+    ({
+      parameters: { type: 'object', properties: { bits: { enum: choices } } },
+    }) as unknown as PassInfo;
+  const step = (bits: unknown, at?: readonly string[], enabled = true) =>
+    ({ pass: 'quantize.weights', at, enabled, parameters: { bits } }) as unknown as StepSummary;
+
+  it.each([
+    [[4, 8, 2], 2, 4],
+    [[4, 8, 2], 4, 8],
+    [[4, 8, 2], 8, null],
+    [['low', 'high'], 4, null],
+    [[], 4, null],
+    [[4, 8], undefined, null],
+  ])('of %j, after %s comes %s', (choices, now, next) => {
+    expect(moreBits(pass(choices), step(now))).toBe(next);
+  });
+  it('is none where the pass is not known', () => {
+    expect(moreBits(undefined, step(4))).toBeNull();
+  });
+  it('is found in the step that gives them', () => {
+    const steps = [step(4), step(8, ['/a']), step(2, ['/b'], false)];
+    expect(bitsElsewhere(steps, 0, '/a')).toBe(8);
+    expect(bitsElsewhere(steps, 0, '/b')).toBeNull();
+    expect(bitsElsewhere(steps, 1, '/a')).toBeNull();
   });
 });

@@ -86,6 +86,9 @@ export function createApp(host: Host): App {
     announce(store, text(state === 'ready' ? 'backend.ready' : 'backend.restarting'));
     if (state === 'ready') changed();
   });
+  const tellKeyboard = (here: boolean) => void host.request('keyboard', { here });
+  window.addEventListener('focus', () => tellKeyboard(true));
+  window.addEventListener('blur', () => tellKeyboard(false));
   void start(host, store, () => designs.refresh());
 
   return {

@@ -22,6 +22,8 @@ export interface Recipe {
   readonly retarget: (step: number, at: readonly string[]) => void;
   /** Leaves a layer out of a step, or takes it in again. */
   readonly except: (step: number, node: string, excepted: boolean) => void;
+  /** Has a layer done by a step of its own, with another value of a parameter. */
+  readonly part: (step: number, node: string, parameter: string, value: number) => void;
   readonly setTargets: (targets: readonly string[]) => void;
   readonly bind: (symbol: string, size: number) => void;
   readonly undo: () => void;
@@ -133,6 +135,18 @@ export function createRecipe(host: Host, store: Store<State>, designs: DesignLoa
       void edit({ kind: 'except', step, node, excepted }, (design) => {
         const words = { node, title, latency: latencySentence(design, store.get().target) };
         announce(store, text(excepted ? 'say.leftOut' : 'say.takenIn', words));
+        return true;
+      });
+    },
+    part(step, node, parameter, value) {
+      void edit({ kind: 'part', step, node, parameter, value }, (design) => {
+        const words = {
+          node,
+          parameter,
+          value,
+          latency: latencySentence(design, store.get().target),
+        };
+        announce(store, text('say.parted', words));
         return true;
       });
     },

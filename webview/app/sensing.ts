@@ -1,6 +1,7 @@
 /** Measuring what a step does to one layer at a time, and what follows from it. */
 import type { Design, Progress, StepSensitivity } from '../../language/protocol';
 import { AbandonedError, type Host } from '../host';
+import { moreBits } from '../sensitivity/bits';
 import { effectText } from '../sensitivity/effects';
 import { text } from '../strings';
 import { announce } from './announcing';
@@ -22,6 +23,8 @@ export interface Sensing {
   readonly walk: (row: number, opening?: boolean) => void;
   /** Leaves the layer of the current row out of the step, or takes it in again. */
   readonly exclude: () => void;
+  /** Gives the layer of the current row more bits than the others, where the pass has them. */
+  readonly raise: () => void;
   readonly close: () => void;
 }
 
@@ -139,6 +142,19 @@ export function createSensing(
       // What a pattern leaves out cannot be taken in by itself.
       if (named || (effects.worked?.[effectRow] ?? true))
         recipe.except(effects.step, origin, !named);
+    },
+    raise() {
+      const { sensitivity, design, effectRow, passes } = store.get();
+      const origin = sensitivity?.origins[effectRow];
+      const index = design?.effects?.step ?? null;
+      if (origin === undefined || index === null) return;
+      const step = design!.recipe!.steps[index]!;
+      const bits = moreBits(
+        passes.find(({ id }) => id === step.pass),
+        step,
+      );
+      const isWorked = design!.effects!.worked?.[effectRow] ?? true;
+      if (bits !== null && isWorked && step.sites > 1) recipe.part(index, origin, 'bits', bits);
     },
     close: () => close(store.get().design?.effects?.step ?? null),
   };

@@ -8,6 +8,7 @@ import { plain } from '../format';
 import { Section } from '../inspector/section';
 import { NodeLink } from '../inspector/values';
 import { counted, text } from '../strings';
+import { moreBits } from './bits';
 import { EffectsTable } from './effectsTable';
 
 /** What a step does to one layer at a time: under way, failed, or as a table. */
@@ -137,7 +138,7 @@ function Found({ found }: { readonly found: StepSensitivity }) {
           {counted('effects.others', now.others)}
         </Note>
       )}
-      <p className="quiet">{text('effects.keys')}</p>
+      <Keys pass={found.pass} />
       {skipped.length > 0 && (
         <Section id="unmeasured" title={text('effects.skipped')} count={skipped.length}>
           <ul className="values">
@@ -151,6 +152,18 @@ function Found({ found }: { readonly found: StepSensitivity }) {
         </Section>
       )}
     </>
+  );
+}
+
+/** What keys do on the table. */
+function Keys({ pass: id }: { readonly pass: string }) {
+  const pass = useView((state) => state.passes.find((candidate) => candidate.id === id));
+  const step = useView((state) => state.design?.recipe?.steps[state.design.effects?.step ?? -1]);
+  const bits = step ? moreBits(pass, step) : null;
+  return (
+    <p className="quiet">
+      {text('effects.keys')} {bits !== null && text('effects.keyOfBits', { bits })}
+    </p>
   );
 }
 

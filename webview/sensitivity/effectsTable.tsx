@@ -1,11 +1,14 @@
 import { useEffect, useMemo, useRef, type KeyboardEvent } from 'react';
-import type { StepSensitivity } from '../../language/protocol';
+import type { StepSensitivity, StepSummary } from '../../language/protocol';
 import type { App } from '../app/app';
 import { useApp, useView } from '../app/context';
 import { heatColour } from '../canvas/heat';
 import { IconButton } from '../common/iconButton';
 import { text } from '../strings';
+import { bitsElsewhere, moreBits } from './bits';
 import { amountText, effectText, heatSteps } from './effects';
+
+const NO_STEPS: readonly StepSummary[] = [];
 
 /** The layers, the most fragile first. Arrows walk along them and show each on the canvas. */
 export function EffectsTable({ found }: { readonly found: StepSensitivity }) {
@@ -14,6 +17,14 @@ export function EffectsTable({ found }: { readonly found: StepSensitivity }) {
   const wanted = useView((state) => state.focus?.on === 'effects');
   const worked = useView((state) => state.design?.effects?.worked ?? null);
   const steps = useMemo(() => heatSteps(found), [found]);
+  const recipe = useView((state) => state.design?.recipe?.steps) ?? NO_STEPS;
+  const step = useView((state) => state.design?.effects?.step ?? null);
+  const pass = useView((state) => state.passes.find(({ id }) => id === found.pass));
+  const bits = step === null || !recipe[step] ? null : moreBits(pass, recipe[step]);
+  const outWords = (row: number): string => {
+    const elsewhere = step === null ? null : bitsElsewhere(recipe, step, found.origins[row]!);
+    return elsewhere === null ? text('effects.isOut') : text('effects.bits', { bits: elsewhere });
+  };
   const body = useRef<HTMLTableSectionElement>(null);
   useEffect(() => {
     if (!wanted) return;
@@ -30,7 +41,7 @@ export function EffectsTable({ found }: { readonly found: StepSensitivity }) {
   const { judge, byMetric, layers, title } = found;
   return (
     <table
-      className="effects-table"
+      className={`effects-table${bits === null ? '' : ' has-bits'}`}
       role="grid"
       aria-label={text('effects.title', { title })}
       data-testid="effects-table"
@@ -80,11 +91,24 @@ export function EffectsTable({ found }: { readonly found: StepSensitivity }) {
                 <span className="effect-name">
                   <bdi>{layer.node}</bdi>
                 </span>
-                <small>{isIn ? layer.op : text('effects.isOut')}</small>
+                <small>{isIn ? layer.op : outWords(row)}</small>
               </th>
               <td className="number">{amountText(layer)}</td>
               <td className="number">{effectText(layer)}</td>
               <td>
+                {bits !== null && isIn && (
+                  <IconButton
+                    icon="arrow-up"
+                    label={text('effects.raise', { name: layer.node, bits })}
+                    keys="+"
+                    testId={`effect-raise-${row}`}
+                    skipTab
+                    onClick={() => {
+                      app.store.set({ effectRow: row });
+                      app.sensing.raise();
+                    }}
+                  />
+                )}
                 <IconButton
                   icon={isIn ? 'remove' : 'add'}
                   label={text(isIn ? 'effects.exclude' : 'effects.include', words)}
@@ -105,7 +129,7 @@ export function EffectsTable({ found }: { readonly found: StepSensitivity }) {
   );
 }
 
-/** Arrows walk, the right one opens what hides the layer, Delete and Enter leave it out or take it in again. */
+/** Arrows walk, the right one opens what hides the layer, Delete and Enter leave it out or take it in again, + gives it more bits. */
 function onKey(event: KeyboardEvent<HTMLTableSectionElement>, app: App, count: number): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { effectRow } = app.store.get();
@@ -119,6 +143,7 @@ function onKey(event: KeyboardEvent<HTMLTableSectionElement>, app: App, count: n
   }[event.key];
   if (to !== undefined) event.currentTarget.rows[Math.max(0, Math.min(count - 1, to))]?.focus();
   else if (event.key === 'ArrowRight') app.sensing.walk(effectRow, true);
+  else if (event.key === '+' || event.key === '=') app.sensing.raise();
   else if (event.key === 'Delete' || event.key === 'Enter') app.sensing.exclude();
   else return;
   event.preventDefault();

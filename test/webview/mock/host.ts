@@ -186,6 +186,7 @@ export class MockHost {
         this.#recipe.targets,
         this.options.madeUp,
       ),
+    keyboard: () => null,
     remember: () => null,
   };
 
@@ -217,6 +218,13 @@ export class MockHost {
         const step = steps[edit.step]!;
         step.except = step.except.filter((node) => node !== edit.node);
         if (edit.excepted) step.except.push(edit.node);
+        break;
+      }
+      case 'part': {
+        const step = steps[edit.step]!;
+        step.except.push(edit.node);
+        const parameters = { ...step.parameters, [edit.parameter]: edit.value };
+        steps.splice(edit.step + 1, 0, { ...step, at: [edit.node], except: [], parameters });
         break;
       }
       case 'enable':
