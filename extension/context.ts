@@ -1,7 +1,7 @@
 import type * as vscode from 'vscode';
+import type { Analyses } from './analyses';
 import type { Backend } from './backend';
 import type { ViewMemories } from './memory';
-
 import type { UnsavedRecipes } from './recipes/unsaved';
 import type { Runs } from './runs';
 import type { TargetChoice } from './target';
@@ -16,5 +16,6 @@ export interface Context {
   readonly memories: ViewMemories;
   readonly unsaved: UnsavedRecipes;
   readonly runs: Runs;
+  readonly analyses: Analyses;
   readonly views: Views;
 }

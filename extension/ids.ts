@@ -22,6 +22,7 @@ export const COMMAND = {
   chooseEvaluationData: 'whittle.chooseEvaluationData',
   openOnnxText: 'whittle.openOnnxText',
   selectTarget: 'whittle.selectTarget',
+  calibrateTarget: 'whittle.calibrateTarget',
   revealOutput: 'whittle.revealOutput',
   restartBackend: 'whittle.restartBackend',
   showLog: 'whittle.showLog',

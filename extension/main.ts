@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { Analyses } from './analyses';
 import { Backend } from './backend';
 import { registerCommands } from './commands';
 import type { Context } from './context';
@@ -37,6 +38,7 @@ export function activate(extension: vscode.ExtensionContext): void {
     unsaved,
     memories,
     runs: new Runs(),
+    analyses: new Analyses(),
     views: new Views(),
   };
   extension.subscriptions.push(
@@ -44,7 +46,7 @@ export function activate(extension: vscode.ExtensionContext): void {
     target,
     backend,
     registerUnsavedFiles(unsaved),
-    followSaves(memories),
+    followSaves(memories, context.views),
     registerDesigner(context),
     registerViewer(context),
     registerReport(context),

@@ -1,11 +1,12 @@
 /**
- * A job in a process of its own: applying a recipe, or planning one for a preview. The server stays quick meanwhile, and a
- * job that is cancelled, or whose server is gone, takes its temporary files with it.
+ * A job in a process of its own: applying a recipe, planning one for a preview, measuring. The server stays quick
+ * meanwhile, and a job that is cancelled, or whose server is gone, takes its temporary files with it.
  */
 import { CancelledError, describeError } from './errors';
-import type { JobAnswer, JobRequest } from './server/jobs';
+import type { About, JobAnswer, JobRequest } from './server/jobs';
 import { applyRecipe } from './recipe/apply';
-import { vocabulary } from './recipe/bundled';
+import { targetInfo, vocabulary } from './recipe/bundled';
+import { calibrateDevice, calibrateThisMachine } from './recipe/calibrating';
 import { gatherEvidence } from './recipe/evidence';
 import { bindModel, inputSizes, openModel } from './recipe/opened';
 import { needsCalibration, parseRecipe, requireRecipe, type Recipe } from './recipe/recipe';
@@ -34,6 +35,8 @@ async function perform(request: JobRequest): Promise<JobAnswer> {
         return await analyse(request);
       case 'plan':
         return await plan(request);
+      case 'calibrate':
+        return await calibrateTarget(request);
     }
   } catch (error) {
     if (error instanceof CancelledError) return { kind: 'cancelled' };
@@ -41,7 +44,7 @@ async function perform(request: JobRequest): Promise<JobAnswer> {
   }
 }
 
-const recipeOf = ({ recipeText, folder, recipeFile }: JobRequest): Recipe =>
+const recipeOf = ({ recipeText, folder, recipeFile }: About): Recipe =>
   requireRecipe(parseRecipe(recipeText, vocabulary(folder)), recipeFile ?? 'the recipe');
 
 async function apply(request: Extract<JobRequest, { kind: 'apply' }>): Promise<JobAnswer> {
@@ -98,4 +101,25 @@ async function plan(request: Extract<JobRequest, { kind: 'plan' }>): Promise<Job
     stop.signal,
   );
   return { kind: 'planned', decisions };
+}
+
+async function calibrateTarget({
+  device,
+}: Extract<JobRequest, { kind: 'calibrate' }>): Promise<JobAnswer> {
+  if (!device) {
+    const { profile, file } = await calibrateThisMachine({
+      signal: stop.signal,
+      onProgress: (detail, fraction) =>
+        process.send?.({
+          kind: 'progress',
+          phase: 'measuring',
+          detail,
+          fraction,
+        } satisfies JobAnswer),
+    });
+    return { kind: 'calibrated', target: targetInfo(profile), file };
+  }
+  const { profile } = calibrateDevice({ ...device, shapes: {} });
+  const target = targetInfo({ ...profile, id: device.output });
+  return { kind: 'calibrated', target, file: device.output };
 }

@@ -93,6 +93,33 @@ export interface DesignRequest {
   readonly target: string;
   /** A parameter in motion, not yet written to the recipe. */
   readonly draft?: { readonly step: number; readonly parameter: string; readonly value: unknown };
+  /** Layers whose sensitivity is shown, to be found in the view. */
+  readonly effects?: EffectsRequest;
+}
+
+export interface EffectsRequest {
+  /** Of the answer that measured them. */
+  readonly key: string;
+  readonly pass: string;
+  /** Where the step was then. */
+  readonly step: number;
+  /** Nodes of the original model. */
+  readonly layers: readonly string[];
+}
+
+/** What a measured sensitivity still means for the recipe as it stands. */
+export interface EffectsInView {
+  readonly key: string;
+  /** Where the step is now; null when it has gone. */
+  readonly step: number | null;
+  /** Model, data, earlier steps or parameters are not those that were measured. */
+  readonly stale: boolean;
+  /** The visible node that each layer is drawn in, in the order of the request; null where it is not drawn. */
+  readonly shown: readonly (string | null)[];
+  /** Whether the step works on each layer now; null while it does not run. */
+  readonly worked: readonly boolean[] | null;
+  /** How many layers the step works on that were not measured. */
+  readonly others: number;
 }
 
 export interface Design {
@@ -110,6 +137,8 @@ export interface Design {
     readonly weightBytes: Change;
   };
   readonly problems: readonly Problem[];
+  /** Answers `effects` of the request. */
+  readonly effects?: EffectsInView;
 }
 
 export interface Problem {
@@ -173,6 +202,9 @@ export interface DataSummary {
   readonly samples: number | null;
 }
 
+/** What reports and analyses call data whose inputs were made up. */
+export const MADE_UP_INPUTS = 'made-up inputs';
+
 /** A data set as a recipe names it: the path of its description, or made-up inputs. */
 export type DataReference = string | { readonly source: { readonly generated: object } };
 
@@ -203,8 +235,20 @@ export interface TargetTotals {
   /** What most of the time is bound by, after. */
   readonly bound: string;
   readonly basis: string;
+  /** How far the latency after the recipe can be trusted. */
+  readonly confidence: TargetConfidence;
   readonly resources: { readonly dsp: number; readonly lut: number; readonly bram: number } | null;
   readonly warnings: readonly string[];
+}
+
+export interface TargetConfidence {
+  /** Between these a measurement would most likely lie; null where nothing is known of the error. */
+  readonly lowMs: number | null;
+  readonly highMs: number | null;
+  /** `not validated`: for networks of this kind nothing was checked. */
+  readonly level: 'validated' | 'wider' | 'not validated';
+  /** Why, in words. */
+  readonly note: string;
 }
 
 /** The visible graph, laid out: blocks that are not open stand for everything in them. */
@@ -386,6 +430,21 @@ export type RecipeEdit =
       readonly value: unknown;
     }
   | { readonly kind: 'retarget'; readonly step: number; readonly at: readonly string[] }
+  /** Leaves a layer of the original model out of a step, or takes it in again. */
+  | {
+      readonly kind: 'except';
+      readonly step: number;
+      readonly node: string;
+      readonly excepted: boolean;
+    }
+  /** Leaves a layer out of a step, and has a step right after it do the layer with another value of a parameter. */
+  | {
+      readonly kind: 'part';
+      readonly step: number;
+      readonly node: string;
+      readonly parameter: string;
+      readonly value: unknown;
+    }
   | { readonly kind: 'enable'; readonly step: number; readonly enabled: boolean }
   | { readonly kind: 'move'; readonly step: number; readonly to: number }
   | { readonly kind: 'remove'; readonly step: number }
@@ -433,6 +492,8 @@ export interface DataOffer {
   readonly missing: string | null;
   /** The recipe says itself that its inputs are made up. */
   readonly madeUp: boolean;
+  /** Whether the recipe names samples for each use, made-up ones included. */
+  readonly named: Readonly<Record<DataUse, boolean>>;
   readonly choices: readonly DataChoice[];
 }
 
@@ -477,6 +538,17 @@ export interface Sensitivity {
   readonly skipped: readonly { readonly node: string; readonly reason: string }[];
 }
 
+/** A sensitivity and what it holds for, as the server answers it. */
+export interface StepSensitivity extends Sensitivity {
+  /** Equal for equal model, data, earlier steps and parameters. */
+  readonly key: string;
+  /** Names of the layers in the original model, in the order of `layers`. */
+  readonly origins: readonly string[];
+  readonly byMetric: boolean;
+  /** Inputs were made up: nothing measured on them holds for real ones. */
+  readonly madeUp: boolean;
+}
+
 export interface SensitivityLayer {
   readonly node: string;
   readonly op: string;
@@ -496,6 +568,24 @@ export interface Progress {
   readonly detail: string;
   /** 0 to 1, never falling. */
   readonly fraction: number;
+}
+
+export interface CalibrateRequest {
+  /** Null: this machine, measured layer by layer. */
+  readonly device: {
+    /** The profile to start from. */
+    readonly target: string;
+    /** CSV file of measurements. */
+    readonly table: string;
+    /** Where the profile goes. */
+    readonly output: string;
+  } | null;
+  readonly token: string;
+}
+
+export interface Calibrated {
+  readonly target: TargetInfo;
+  readonly file: string;
 }
 
 export interface Applied {
@@ -662,7 +752,9 @@ export interface ServerRequests {
   /** Which of these data sets suit a recipe's model, and whether it lacks one. */
   dataFor: [DataRequest, DataOffer];
   apply: [ApplyRequest, Applied];
-  sensitivity: [SensitivityRequest, Sensitivity];
+  sensitivity: [SensitivityRequest, StepSensitivity];
+  /** Fits a profile of a device to measurements, or measures this machine. */
+  calibrate: [CalibrateRequest, Calibrated];
   cancel: [{ readonly token: string }, null];
   /** The model as readable text. */
   onnxText: [{ readonly model: string }, string];
@@ -698,6 +790,9 @@ export interface HostRequests {
   chooseData: [{ readonly use: DataUse }, null];
   apply: [null, null];
   cancel: [null, null];
+  /** Measures what a step does to one layer at a time; `analysed` tells the result to every view of the document. */
+  sensitivity: [Pick<SensitivityRequest, 'step' | 'byMetric'>, null];
+  cancelSensitivity: [null, null];
   setTarget: [{ readonly target: string }, null];
   /** Opens something beside: the recipe as text, the model as ONNX text at a node, the folder of the output. */
   open: [
@@ -710,6 +805,8 @@ export interface HostRequests {
     null,
   ];
   report: [null, Report];
+  /** Whether keys go to this view. */
+  keyboard: [{ readonly here: boolean }, null];
   /** Kept for the next time this document is opened. */
   remember: [ViewMemory, null];
 }
@@ -722,6 +819,8 @@ export interface Session {
   readonly title: string;
   readonly target: string;
   readonly memory: ViewMemory | null;
+  /** The last sensitivity that was measured for this document. */
+  readonly sensitivity?: StepSensitivity;
   /** Localised strings that differ from English. */
   readonly strings: Readonly<Record<string, string>>;
 }
@@ -748,6 +847,8 @@ export const DESIGNER_ACTIONS = [
   'moveStepDown',
   'toggleStep',
   'removeStep',
+  'sensitivity',
+  'excludeLayer',
 ] as const;
 export type DesignerAction = (typeof DESIGNER_ACTIONS)[number];
 
@@ -759,6 +860,9 @@ export interface HostEvents {
   action: { readonly action: DesignerAction };
   backend: { readonly state: 'restarting' | 'ready' };
   progress: Progress | null;
+  /** How far a sensitivity is; null when it has ended. */
+  analysing: Progress | null;
+  analysed: StepSensitivity;
 }
 
 // ---- the wire of the webview

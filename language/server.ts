@@ -38,6 +38,7 @@ import {
 } from './recipe/files';
 import { needsCalibration, parseRecipe } from './recipe/recipe';
 import { byFile, dataChoice } from './server/datasets';
+import { effectKey, effectsInView, keptSensitivity } from './server/effects';
 import { diagnosticsOf, modelDiagnostic, modelHints, recipeHints } from './server/hints';
 import { runJob, type JobRequest } from './server/jobs';
 import { fileOf, isRecipeUri, Subjects } from './server/subjects';
@@ -64,10 +65,13 @@ const handlers: Handlers = {
     subjects.bind(document, model);
     return null;
   },
-  design({ document, draft, ...look }) {
+  design({ document, draft, effects, ...look }) {
     const subject = subjects.of(document, draft);
     if (!draft) planInBackground(document, subject);
-    return makeDesign(subject, lookOf(subject, look));
+    const design = makeDesign(subject, lookOf(subject, look));
+    if (!effects) return design;
+    const place = subjects.placeOf(document, subject);
+    return { ...design, effects: effectsInView(subject, lookOf(subject, look), effects, place) };
   },
   node({ document, node, ...look }) {
     const subject = subjects.of(document);
@@ -96,6 +100,8 @@ const handlers: Handlers = {
   },
   edit({ document, edit }) {
     const { model, targets } = freshRecipe(document);
+    if (edit.kind === 'except' || edit.kind === 'part')
+      requireSelectable(subjects.of(document), edit.step);
     if (edit.kind !== 'add') return editRecipe(subjects.text(document), edit, { model, targets });
     const pass = passOf(edit.pass);
     const given = { ...visibleDefaults(pass, document), ...edit.parameters };
@@ -114,7 +120,11 @@ const handlers: Handlers = {
     const madeUp = dataSummary(parsed?.calibration)?.generated ?? false;
     const lacking = parsed && (madeUp || !parsed.calibration) ? calibratedStep(parsed) : undefined;
     const choices = files.map((file) => dataChoice(file, about.folder, inputs)).sort(byFile);
-    return { missing: lacking?.pass.title ?? null, madeUp, choices };
+    const named = {
+      calibration: parsed?.calibration !== undefined,
+      evaluation: parsed?.evaluation !== undefined,
+    };
+    return { missing: lacking?.pass.title ?? null, madeUp, named, choices };
   },
   apply: ({ recipe, model, calibration, output, overwrite, token }) =>
     runTold(
@@ -123,8 +133,17 @@ const handlers: Handlers = {
     ),
   async sensitivity({ recipe, model, step, byMetric, token }) {
     const about = aboutRecipe(recipe, model);
+    const document = documentOf(recipe);
+    // What it holds for is what stands there now: the recipe may change while it runs.
+    const subject = subjects.of(document);
+    const asked = subject.recipe?.recipe.steps[step];
+    const key = asked ? effectKey(subject, asked, subjects.placeOf(document, subject)) : '';
     const answer = await runTold({ kind: 'sensitivity', ...about, step, byMetric }, token);
-    return answer.sensitivity;
+    return keptSensitivity(answer.sensitivity, subject, { key, byMetric });
+  },
+  async calibrate({ device, token }) {
+    const { target, file } = await runTold({ kind: 'calibrate', device }, token);
+    return { target, file };
   },
   cancel({ token }) {
     running.get(token)?.abort();
@@ -198,6 +217,15 @@ function passOf(id: string): Pass {
   return pass;
 }
 
+/** A pass that spreads over the model by itself would not choose the same layers less one. */
+function requireSelectable({ recipe }: Subject, index: number): void {
+  const step = recipe?.recipe.steps[index];
+  if (step && !step.at && step.pass.defaultSites)
+    throw new WhittleError(`${step.pass.title} chooses its layers by itself`, {
+      hint: 'Name them in `at`, without those to leave out',
+    });
+}
+
 type Properties = Readonly<Record<string, { readonly role?: string; readonly default?: unknown }>>;
 
 /** Values for the parameters that a new step is about: ratios, and a target other than the one that is shown. */
@@ -243,8 +271,11 @@ interface AboutRecipe {
 }
 
 /** @param recipe URI of a document, or path of a file */
+const documentOf = (recipe: string): string =>
+  /^[a-z-]{2,}:/i.test(recipe) ? recipe : pathToFileURL(recipe).href;
+
 function aboutRecipe(recipe: string, model: string | undefined): AboutRecipe {
-  const document = /^[a-z-]{2,}:/i.test(recipe) ? recipe : pathToFileURL(recipe).href;
+  const document = documentOf(recipe);
   const recipeText = subjects.text(document);
   const folder = path.dirname(fileOf(document));
   const parsed = parseRecipe(recipeText, vocabulary(folder)).recipe;

@@ -6,6 +6,7 @@ import { actionCommand, COMMAND } from '../ids';
 import { showOnnxText } from '../onnxText';
 import { reveal } from '../reveal';
 import { applyCommand } from './apply';
+import { calibrateTargetCommand } from './calibrateTarget';
 import { chooseDataCommand } from './chooseData';
 import {
   newRecipeCommand,
@@ -32,6 +33,7 @@ export function registerCommands(context: Context): vscode.Disposable {
       if (model) await showOnnxText(context, model);
     },
     [COMMAND.selectTarget]: selectTargetCommand(context),
+    [COMMAND.calibrateTarget]: calibrateTargetCommand(context),
     [COMMAND.revealOutput]: () => reveal(context.runs.lastOutput),
     [COMMAND.restartBackend]: () => context.backend.restart(),
     [COMMAND.showLog]: () => context.log.show(),

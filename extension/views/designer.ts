@@ -5,6 +5,7 @@ import { VIEW } from '../ids';
 import { chooseData } from '../recipes/data';
 import { editRecipe } from '../recipes/edit';
 import { reveal } from '../reveal';
+import { measureSensitivity } from '../sensitivity';
 import { graphHandlers, openText } from './graph';
 import { openView } from './open';
 import type { Handlers } from './session';
@@ -50,6 +51,14 @@ function handlersOf(context: Context, document: vscode.TextDocument): Handlers {
     },
     cancel: () => {
       context.runs.cancel(document.uri);
+      return null;
+    },
+    sensitivity: async (question) => {
+      await measureSensitivity(context, document, question);
+      return null;
+    },
+    cancelSensitivity: () => {
+      context.analyses.cancel(document.uri);
       return null;
     },
     open: async (request) => {

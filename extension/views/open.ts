@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { Session } from '../../language/protocol';
 import type { Context } from '../context';
 import { webviewHtml, webviewOptions } from './html';
+import type { View } from './views';
 import { WebviewSession, type Handlers } from './session';
 
 /** Fills a panel with our page and connects it. */
@@ -16,21 +17,32 @@ export function openView(
   const { webview } = panel;
   const session = new WebviewSession(
     webview,
-    { ready: () => greeting(context, kind, document), ...handlers },
+    {
+      ready: () => greeting(context, kind, document),
+      keyboard: ({ here }) => {
+        if (here) context.views.keyboardCame(view);
+        else context.views.keyboardLeft(view);
+        return null;
+      },
+      ...handlers,
+    },
     context.log,
   );
-  context.views.add({ kind, document, panel, session });
+  const view: View = { kind, document, panel, session };
+  context.views.add(view);
   webview.options = webviewOptions(context.extensionUri);
   webview.html = webviewHtml(webview, context.extensionUri);
   return session;
 }
 
 function greeting(context: Context, kind: Session['view'], document: vscode.Uri): Session {
+  const sensitivity = context.analyses.of(document);
   return {
     view: kind,
     title: path.posix.basename(document.path),
     target: context.target.current,
     memory: context.memories.of(document),
+    ...(sensitivity && { sensitivity }),
     strings: localisedStrings(),
   };
 }

@@ -13,11 +13,13 @@ export interface View {
 /** The open views, so that what happens elsewhere reaches them. */
 export class Views {
   readonly #open = new Set<View>();
+  #keyboard: View | undefined;
 
   add(view: View): void {
     this.#open.add(view);
     view.panel.onDidDispose(() => {
       this.#open.delete(view);
+      this.keyboardLeft(view);
       view.session.dispose();
     });
   }
@@ -25,6 +27,19 @@ export class Views {
   /** The view in front, if there is one. */
   get active(): View | undefined {
     return [...this.#open].find(({ panel }) => panel.active);
+  }
+
+  keyboardCame(view: View): void {
+    this.#keyboard = view;
+  }
+
+  keyboardLeft(view: View): void {
+    if (this.#keyboard === view) this.#keyboard = undefined;
+  }
+
+  /** Whether keys go to a view of this document, and not to the palette, say. */
+  hasKeyboard(document: vscode.Uri): boolean {
+    return this.#keyboard?.document.toString() === document.toString();
   }
 
   send<N extends keyof HostEvents>(name: N, payload: HostEvents[N]): void {

@@ -1,15 +1,10 @@
-/** `whittle calibrate`: a profile fitted to a device from a table of measurements. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { stringify } from 'yaml';
-import { calibrate, type Calibration, type Measurement } from '../cost/calibrate';
-import { readMeasurements } from '../cost/measurements';
+/** `whittle calibrate`: a profile fitted to a device from a table of measurements, or of this machine from its own. */
+import type { Calibration } from '../cost/calibrate';
 import type { Precision } from '../cost/precision';
-import { describeBasis, type MobileProfile } from '../cost/profile';
-import { describeError, WhittleError } from '../errors';
-import { targetProfile } from '../recipe/bundled';
-import { resolveFrom } from '../recipe/files';
-import { bindModel, openModel } from '../recipe/opened';
+import { describeBasis } from '../cost/profile';
+import { calibrateDevice } from '../recipe/calibrating';
+import { HOST } from '../recipe/thisMachine';
+import calibrateHost from './calibrateHost';
 import {
   milliseconds,
   print,
@@ -25,6 +20,7 @@ import {
 const PRECISIONS: readonly string[] = ['int8', 'fp16'] satisfies Precision[];
 
 const command: Command = (argv, surroundings) => {
+  if (argv[0] === HOST) return calibrateHost(argv, surroundings);
   const { values: options, positionals } = readArguments(argv, ['TARGET', 'MEASUREMENTS.csv'], {
     ...SHAPE_OPTION,
     output: { type: 'string', short: 'o' },
@@ -38,58 +34,18 @@ const command: Command = (argv, surroundings) => {
     throw new UsageError(`-o ${output}: a name that ends in .target.yaml is expected`);
   if (as !== undefined && !PRECISIONS.includes(as))
     throw new UsageError(`--as ${as}: int8 or fp16 is expected`);
-  const prior = mobileProfile(target);
-  const bindings = readShapes(options.shape);
-  const measurements = readMeasurements(file, readTable(file)).map((row): Measurement => {
-    const model = resolveFrom(path.dirname(file), row.model);
-    if (!existsSync(model))
-      throw new WhittleError(`model: there is no file ${row.model}`, {
-        where: row.where,
-        hint: 'Paths are relative to the table',
-      });
-    const { graph, facts } = bindModel(openModel(model), bindings);
-    return { name: row.model, where: row.where, graph, facts, latencyMs: row.latencyMs };
+  const result = calibrateDevice({
+    target,
+    table: file,
+    output,
+    title,
+    as: as as Precision | undefined,
+    shapes: readShapes(options.shape),
   });
-  const result = calibrate(prior, measurements, as as Precision | undefined);
-  const profile: MobileProfile = {
-    ...result.profile,
-    title: title ?? `${prior.title}, calibrated`,
-    sources: [...prior.sources, `Fitted to the measurements of ${path.basename(file)}`],
-  };
-  writeProfile(output, profile);
-  show(surroundings, options, output, { ...result, profile });
+  show(surroundings, options, output, result);
   return Promise.resolve();
 };
 export default command;
-
-function mobileProfile(id: string): MobileProfile {
-  const profile = targetProfile(id);
-  if (profile.kind === 'mobile') return profile;
-  throw new WhittleError(`${id} is of kind ${profile.kind}, and only mobile profiles are fitted`, {
-    hint: 'Of other kinds the constants are those of the design: edit the profile instead',
-  });
-}
-
-function readTable(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new WhittleError(`the measurements cannot be read: ${describeError(error)}`);
-  }
-}
-
-/** Complete and by itself, so that it stays what was fitted when the bundled profile changes. */
-function writeProfile(file: string, { id: _, ...profile }: MobileProfile): void {
-  const staged = `${file}.${process.pid}.part`;
-  try {
-    mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-    writeFileSync(staged, stringify(profile, { lineWidth: 110 }));
-    renameSync(staged, file);
-  } catch (error) {
-    rmSync(staged, { force: true });
-    throw new WhittleError(`the profile cannot be written: ${describeError(error)}`);
-  }
-}
 
 function show(
   surroundings: Surroundings,

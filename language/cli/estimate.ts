@@ -2,6 +2,8 @@
 import type { TargetEstimate } from '../cost/cost';
 import { counts } from '../cost/counts';
 import { estimate } from '../cost/estimate';
+import { familyTotals, rooflineOf } from '../cost/explain';
+import { withoutGain, type NoGain } from '../cost/gains';
 import { PRECISIONS, type Precision } from '../cost/precision';
 import { describeBasis, type TargetProfile } from '../cost/profile';
 import { workloads } from '../cost/workloads';
@@ -70,7 +72,10 @@ const command: Command = async (argv, surroundings) => {
     remembered: (_, position) => kept?.[position],
   });
   if (failure) throw failure.error;
-  show(surroundings, options, bound, answer(outcomes.at(-1)?.situation ?? bound), {
+  const after = outcomes.at(-1)?.situation ?? bound;
+  const noGain = (target: TargetProfile) => noGainOn(bound, after, target, as, loaded.folder);
+  const answered = answer(after).map((target, i) => ({ ...target, noGain: noGain(profiles[i]!) }));
+  show(surroundings, options, bound, answered, {
     steps: outcomes.map(({ step, sites, skipped, estimated }) => ({
       pass: step.pass.id,
       sites: sites.length,
@@ -88,7 +93,24 @@ function precisionOf(text: string): Precision {
   return found;
 }
 
-type Answer = ReturnType<typeof targetAnswer>;
+/** Why layers that the recipe makes smaller take no less time. */
+function noGainOn(
+  before: Situation,
+  after: Situation,
+  target: TargetProfile,
+  as: Precision | undefined,
+  folder: string,
+): NoGain[] {
+  const options = { resolve: (id: string) => targetProfile(id, folder), ...(as && { as }) };
+  const costed = ({ graph, facts }: Situation) => ({
+    graph,
+    facts,
+    cost: estimate(graph, facts, target, options),
+  });
+  return withoutGain(costed(before), costed(after), target, as ? { as } : {});
+}
+
+type Answer = ReturnType<typeof targetAnswer> & { readonly noGain?: readonly NoGain[] };
 
 function targetAnswer(
   { graph, facts }: Situation,
@@ -117,10 +139,21 @@ function targetAnswer(
     layers: cost.layers.map((layer, i) => {
       const node = graph.order[i]!;
       const { node: name, ...rest } = layer;
-      return { name, op: operator(node), macs: work.of(name).macs, ...rest };
+      const workload = work.of(name);
+      const roofline = rooflineOf(workload, layer);
+      return {
+        name,
+        op: operator(node),
+        macs: workload.macs,
+        ...rest,
+        ...(roofline && { roofline }),
+      };
     }),
+    families: familyTotals(graph, facts, cost),
     transfers: cost.transfers,
     ...(cost.resources && { resources: cost.resources }),
+    ...(cost.areaMm2 && { areaMm2: cost.areaMm2 }),
+    ...(cost.energyPartsMj && { energyPartsMj: cost.energyPartsMj }),
     warnings: [
       ...cost.warnings,
       ...free.map(
@@ -160,7 +193,19 @@ function show(
 }
 
 function lines(
-  { title, basis, confidence, total, layers, transfers, warnings }: Answer,
+  {
+    title,
+    basis,
+    confidence,
+    total,
+    layers,
+    families,
+    areaMm2,
+    energyPartsMj,
+    transfers,
+    warnings,
+    noGain = [],
+  }: Answer,
   before: Answer | undefined,
 ): string[] {
   const change = before ? `${milliseconds(before.total.latencyMs)} → ` : '';
@@ -178,6 +223,19 @@ function lines(
     ...(transfers.count
       ? [`  ${transfers.count} transfers between targets: ${milliseconds(transfers.latencyMs)}`]
       : []),
+    ...partsLine('area', areaMm2, (mm2) => `${mm2.toPrecision(3)} mm²`),
+    ...partsLine('energy', energyPartsMj, millijoules),
+    ...(families.length > 1
+      ? [
+          `  by kind: ${families
+            .map(({ family, latencyMs }) => `${family} ${share(latencyMs, total)}`)
+            .join(', ')}`,
+        ]
+      : []),
+    ...noGain.map(
+      ({ reason, layers: without }) =>
+        `  no gain in ${without.length === 1 ? without[0] : `${without.length} layers`}: ${reason}`,
+    ),
     ...warnings.map((warning) => `  warning: ${warning}`),
     ...table(
       costly
@@ -194,6 +252,20 @@ function lines(
     ...(costly.length > 12 ? [`  … and ${costly.length - 12} more layers`] : []),
     '',
   ];
+}
+
+function partsLine(
+  title: string,
+  parts: Readonly<Record<string, number>> | undefined,
+  unit: (value: number) => string,
+): string[] {
+  const used = Object.entries(parts ?? {})
+    .filter(([, value]) => value > 0)
+    .sort((a, b) => b[1] - a[1]);
+  if (used.length === 0) return [];
+  const all = used.reduce((sum, [, value]) => sum + value, 0);
+  const named = used.map(([name, value]) => `${name} ${unit(value)}`);
+  return [`  ${title}: ${unit(all)} (${named.join(', ')})`];
 }
 
 /** The errors are of predictions: what was measured is the prediction over one plus its error. */

@@ -22,13 +22,15 @@ const USAGE = `whittle: see what an ONNX model costs on a device, and compress i
   whittle estimate MODEL [--recipe RECIPE] --target TARGET [--target TARGET]... [--shape ...] [--as int8|fp16] [--decisions FILE]
   whittle apply    RECIPE [--model MODEL] [-o OUTPUT] [--report FILE] [--shape ...] [--force] [--decisions FILE] [--replay FILE]
   whittle calibrate TARGET MEASUREMENTS.csv -o NAME.target.yaml [--as int8|fp16] [--title TITLE]
+  whittle calibrate host [--model MODEL]... [--shape ...] [--threads N] [--budget MS] [-o NAME.target.yaml]
   whittle evaluate MODEL [--against REFERENCE] --data NAME.dataset.yaml [--metric METRIC] [--samples N]
   whittle profile  MODEL [--data NAME.dataset.yaml] [--threads N] [--batch N] [--shape ...] [--top N]
   whittle sensitivity RECIPE [--step N] [--metric] [--model MODEL] [--samples N] [--shape ...]
   whittle report   FILE.report.json [--html FILE] [--markdown]
   whittle targets | passes | templates
 
-Every command takes --json (one JSON document on stdout) and --quiet. A target is an id or the path of a profile.
+Every command takes --json (one JSON document on stdout) and --quiet. A target is an id or the path of a profile;
+host is this machine once it is calibrated.
 Exit codes: 0 done, 1 failed or over the recipe's budget, 2 wrong usage.
 `;
 

@@ -41,8 +41,9 @@ export function fold(
   return { rowFolds, columnFolds, cycles, sram };
 }
 
-function onArray(workload: Workload, gemm: Gemm, profile: AsicProfile): Cost {
+function onArray(dense: Workload, whole: Gemm, profile: AsicProfile): Cost {
   const { array } = profile;
+  const { workload, gemm, note } = structured(dense, whole, profile);
   const folding = fold(gemm, array);
   const cycles = gemm.count * folding.cycles;
   const sramAccesses = {
@@ -71,8 +72,35 @@ function onArray(workload: Workload, gemm: Gemm, profile: AsicProfile): Cost {
     peakMacsPerMs: array.rows * array.columns * array.clockMhz * 1e3,
     cycles,
     sramAccesses,
-    mapping: describe(gemm, folding, array),
+    mapping: describe(gemm, folding, array) + note,
     ...(density.estimated && { estimated: true }),
+  };
+}
+
+/** Without the zeros of an n:m pattern that the array knows: a shorter sum, fewer weights, and where each one stood. */
+function structured(
+  workload: Workload,
+  gemm: Gemm,
+  { structuredSparsity: known }: AsicProfile,
+): { workload: Workload; gemm: Gemm; note: string } {
+  const dense = { workload, gemm, note: '' };
+  if (!known || workload.weightReadBytes === 0 || workload.sparsity().density > 0.5) return dense;
+  const { pattern } = workload.structure();
+  if (pattern.kind !== 'n:m' || !known.of.includes(pattern.m)) return dense;
+  const kept = pattern.n / pattern.m;
+  const bits = elementBits(workload.weightType ?? 'float32');
+  const weightReadBytes = workload.weightReadBytes * kept * (1 + known.metadataBits / bits);
+  const macs = workload.macs === null ? null : workload.macs * kept;
+  return {
+    // What is left out is not gated as well.
+    workload: {
+      ...workload,
+      macs,
+      weightReadBytes,
+      sparsity: () => ({ density: 1, estimated: false }),
+    },
+    gemm: { ...gemm, k: Math.ceil(gemm.k * kept) },
+    note: `, ${pattern.n} of ${pattern.m} weights`,
   };
 }
 

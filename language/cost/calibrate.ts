@@ -7,12 +7,11 @@
 import { WhittleError } from '../errors';
 import type { Facts } from '../graph/facts';
 import type { Graph } from '../graph/graph';
-import { familyOf } from './confidence';
 import type { TargetEstimate } from './cost';
 import { estimate } from './estimate';
+import { errorOf, rounded, seenIn, type HeldOut } from './heldOut';
 import type { Precision } from './precision';
-import { FAMILIES, type Family, type MobileProfile } from './profile';
-import { workloads } from './workloads';
+import type { MobileProfile } from './profile';
 
 export interface Measurement {
   readonly name: string;
@@ -28,15 +27,6 @@ export interface Scales {
   readonly compute: number;
   readonly weights: number;
   readonly overhead: number;
-}
-
-export interface HeldOut {
-  readonly name: string;
-  readonly measuredMs: number;
-  /** By the profile fitted to the other measurements. */
-  readonly predictedMs: number;
-  /** By the profile fitted to all. */
-  readonly fittedMs: number;
 }
 
 export interface Calibration {
@@ -75,9 +65,9 @@ export function calibrate(
       basis: {
         status: 'calibrated',
         on: measurements.map(({ name }) => name).join(', '),
-        errors: [errorOf(heldOut, precision)],
+        errors: [errorOf(heldOut, 'one measurement left out at a time', precision)],
         limits: `Three constants were fitted to ${measurements.length} measurements; what differs between kinds of layers is that of ${prior.id}.`,
-        saw: seen(measurements),
+        saw: seenIn(measurements),
       },
     },
     scales,
@@ -259,70 +249,9 @@ const COMPUTE_RATES = [
   'productGbPerS',
   'activationGbPerS',
   'movementGbPerS',
+  'normalisationGbPerS',
   'gopPerS',
 ] as const;
-
-/** Five digits say more than any measurement does. */
-const rounded = (value: number): number => Number(value.toPrecision(5));
-
-function seen(measurements: readonly Measurement[]): Family[] {
-  const found = new Set<Family>();
-  for (const { graph, facts } of measurements) {
-    const work = workloads(graph, facts);
-    for (const { id } of graph.order) {
-      const family = familyOf(work.of(id));
-      if (family) found.add(family);
-    }
-  }
-  return FAMILIES.filter((family) => found.has(family));
-}
-
-// ---- error on what was left out
-
-type StatedError = Extract<MobileProfile['basis'], { status: 'calibrated' }>['errors'][number];
-
-function errorOf(heldOut: readonly HeldOut[], precision: Precision | undefined): StatedError {
-  const errors = heldOut.map(({ predictedMs, measuredMs }) => predictedMs / measuredMs - 1);
-  const sizes = errors.map(Math.abs);
-  return {
-    of: 'one measurement left out at a time',
-    rows: heldOut.length,
-    ...(precision && { precision }),
-    meanError: rounded(sizes.reduce((a, b) => a + b, 0) / sizes.length),
-    medianError: rounded(quantile(sizes, 0.5)),
-    lowError: rounded(quantile(errors, 0.1)),
-    highError: rounded(quantile(errors, 0.9)),
-    rankCorrelation: rounded(
-      rankCorrelation(
-        heldOut.map(({ predictedMs }) => predictedMs),
-        heldOut.map(({ measuredMs }) => measuredMs),
-      ),
-    ),
-  };
-}
-
-/** On a line between the two nearest. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = share * (sorted.length - 1);
-  const below = sorted[Math.floor(at)]!;
-  return below + (at - Math.floor(at)) * (sorted[Math.ceil(at)]! - below);
-}
-
-/** Spearman's; without any order on one side, none. */
-function rankCorrelation(a: readonly number[], b: readonly number[]): number {
-  const ranks = (values: readonly number[]) =>
-    values.map((value) => {
-      const below = values.filter((other) => other < value).length;
-      return below + (values.filter((other) => other === value).length - 1) / 2;
-    });
-  const [x, y] = [ranks(a), ranks(b)];
-  const mean = (a.length - 1) / 2;
-  const along = (p: readonly number[], q: readonly number[]) =>
-    p.reduce((sum, value, i) => sum + (value - mean) * (q[i]! - mean), 0);
-  const spread = along(x, x) * along(y, y);
-  return spread > 0 ? along(x, y) / Math.sqrt(spread) : 0;
-}
 
 // ---- measurements that cannot be right
 

@@ -15,9 +15,9 @@ export interface Timed {
 }
 
 /** Beyond this share of unseen work an estimate says nothing that was checked. */
-const NOT_VALIDATED = 0.25;
+export const NOT_VALIDATED = 0.25;
 /** Less than this does not change a stated error by what anybody could notice. */
-const NEGLIGIBLE = 0.02;
+export const NEGLIGIBLE = 0.02;
 /** An unseen layer may take half or twice of what is modelled for it. */
 const UNSEEN_LOW = -0.5;
 const UNSEEN_HIGH = 1;

@@ -49,6 +49,8 @@ export interface LayerCost {
   /** reram */
   readonly crossbars?: number;
   readonly tiles?: number;
+  /** Energy by component; adds up to `energyMj`. */
+  readonly energyPartsMj?: Readonly<Record<string, number>>;
 }
 
 /** How far an estimate can be trusted, from what the profile was fitted to and what this network holds. */
@@ -86,5 +88,9 @@ export interface TargetEstimate {
   };
   /** fpga: what the design takes of the device. */
   readonly resources?: { readonly dsp: number; readonly lut: number; readonly bram: number };
+  /** reram: of the tiles in use, by component, where the profile has areas. */
+  readonly areaMm2?: Readonly<Record<string, number>>;
+  /** Energy of all layers by component, where the profile's model tells them apart. */
+  readonly energyPartsMj?: Readonly<Record<string, number>>;
   readonly warnings: readonly string[];
 }

@@ -12,12 +12,14 @@ import { kernels, type Kernel } from './kernels';
 import { peakBytes } from './liveness';
 import { DENSE } from './measure';
 import { mobileCost, perRunMs } from './mobile';
-import { combined, concluded, type Cost, type Layer } from './phases';
+import { overMesh } from './meshed';
+import { combined, concluded, summedParts, type Cost, type Layer } from './phases';
 import { atPrecision, narrowedBytes, type Precision } from './precision';
-import type { TargetProfile } from './profile';
-import { reramCost } from './reram';
+import type { ReramProfile, TargetProfile } from './profile';
+import { reramCost, tileAreaMm2 } from './reram';
 import { transfersBetween } from './transfers';
-import type { Sparsity, Workload } from './workload';
+import { UNSTRUCTURED } from './patterns';
+import type { Workload } from './workload';
 import { workloads, type Workloads } from './workloads';
 
 export interface EstimateOptions {
@@ -47,16 +49,15 @@ export function estimate(
   const unread = new UnreadWeights();
   const { placed, flows } = place(graph, work, target, options);
   const costs = new Map<string, LayerCost>();
-  const timed: { workload: Workload; cost: LayerCost }[] = [];
   for (const kernel of placed) {
-    const { main, absorbed, workload, profile } = kernel;
-    const cost = mainCost(kernel, unread);
-    costs.set(main.id, cost);
-    timed.push({ workload, cost });
+    const { main, absorbed, profile } = kernel;
+    costs.set(main.id, mainCost(kernel, unread));
     for (const node of absorbed)
       costs.set(node.id, { ...nothing(node, 'fused', profile), fusedInto: main.id });
   }
+  overMesh(flows, costs, (workload) => unread.watch(workload));
   const layers = graph.order.map((node) => costs.get(node.id)!);
+  const timed = placed.map(({ main, workload }) => ({ workload, cost: costs.get(main.id)! }));
 
   const bytesOn = (value: string, profile: TargetProfile) =>
     bytesAt(value, work, profile.runsAt ?? options.as);
@@ -66,7 +67,7 @@ export function estimate(
   const latencyMs = layers.reduce((sum, layer) => sum + (layer.latencyMs ?? 0), 0);
   const onTarget = placed.filter(({ profile }) => profile === target);
   const fixedMs =
-    target.kind === 'mobile'
+    target.kind === 'mobile' || target.kind === 'host'
       ? perRunMs(
           onTarget.map(({ workload }) => workload),
           target,
@@ -86,6 +87,7 @@ export function estimate(
       estimated: layers.some((layer) => layer.estimated),
     },
     ...(target.kind === 'fpga' && { resources: resourcesOf(target) }),
+    ...(target.kind === 'reram' && componentsOf(target, layers)),
     warnings: [
       ...unread.warnings(),
       ...capacityWarnings(target, layers),
@@ -243,7 +245,7 @@ function nothing(
 const NO_TERMS: LayerCost['terms'] = [];
 
 /** Kinds whose profiles hold energies; of the others only time was measured. */
-const HAS_ENERGY = { mobile: false, fpga: false, asic: true, reram: true };
+const HAS_ENERGY = { mobile: false, host: false, fpga: false, asic: true, reram: true };
 
 function costOf(layer: Layer, profile: TargetProfile): Cost {
   const { parts, kind } = layer.workload;
@@ -258,6 +260,7 @@ function costOf(layer: Layer, profile: TargetProfile): Cost {
 function singleCost(layer: Layer, profile: TargetProfile): Cost {
   switch (profile.kind) {
     case 'mobile':
+    case 'host':
       return mobileCost(layer, profile);
     case 'fpga':
       return fpgaCost(layer, profile);
@@ -270,30 +273,34 @@ function singleCost(layer: Layer, profile: TargetProfile): Cost {
 
 /** Weights that cannot be read (a file that is absent) count as dense, and the estimate says so. */
 class UnreadWeights {
-  readonly #reasons: string[] = [];
+  readonly #reasons = new Map<Workload, string>();
 
   get count(): number {
-    return this.#reasons.length;
+    return this.#reasons.size;
   }
 
   watch(workload: Workload): Workload {
-    return { ...workload, sparsity: () => this.#attempt(workload) };
+    return {
+      ...workload,
+      sparsity: () => this.#attempt(workload, workload.sparsity, DENSE),
+      structure: () => this.#attempt(workload, workload.structure, UNSTRUCTURED),
+    };
   }
 
   warnings(): string[] {
-    const [first] = this.#reasons;
+    const [first] = this.#reasons.values();
     if (first === undefined) return [];
-    const layers = this.#reasons.length === 1 ? 'a layer' : `${this.#reasons.length} layers`;
+    const layers = this.count === 1 ? 'a layer' : `${this.count} layers`;
     return [`The weights of ${layers} cannot be read and count as dense: ${first}`];
   }
 
-  #attempt(workload: Workload): Sparsity {
+  #attempt<T>(workload: Workload, read: () => T, dense: T): T {
     try {
-      return workload.sparsity();
+      return read();
     } catch (error) {
       if (!(error instanceof WhittleError)) throw error;
-      this.#reasons.push(error.message);
-      return DENSE;
+      this.#reasons.set(workload, error.message);
+      return dense;
     }
   }
 }
@@ -319,6 +326,19 @@ function resourcesOf({
     lut: cores * resourcesPerCore.lut,
     bram: cores * resourcesPerCore.bram,
   };
+}
+
+/** Energy and area by component. */
+function componentsOf(
+  target: ReramProfile,
+  layers: readonly LayerCost[],
+): Pick<TargetEstimate, 'areaMm2' | 'energyPartsMj'> {
+  const tiles = layers.reduce((sum, layer) => sum + (layer.tiles ?? 0), 0);
+  const areaMm2 = tileAreaMm2(tiles, target);
+  const energyPartsMj = summedParts(
+    layers.map(({ energyPartsMj: parts }) => ({ times: 1, parts })),
+  );
+  return { energyPartsMj, ...(areaMm2 && { areaMm2 }) };
 }
 
 function capacityWarnings(target: TargetProfile, layers: readonly LayerCost[]): string[] {

@@ -7,7 +7,7 @@ import { fixedShape } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
 import type { ElementType } from '../onnx/schema';
 import { valueBytes } from './constants';
-import { isCode, sum } from './measure';
+import { FREE, isCode, sum } from './measure';
 import type { Workload, WorkloadKind } from './workload';
 import type { Workloads } from './workloads';
 
@@ -21,6 +21,8 @@ export interface FusionRules {
   readonly afterOthers: readonly string[];
   /** Kinds of layers that have an integer kernel. */
   readonly integer: readonly WorkloadKind[];
+  /** Whether views and the computation of shapes are kernels as well: they do nothing, and are started. */
+  readonly views?: boolean | undefined;
 }
 
 export interface Kernel {
@@ -50,6 +52,7 @@ class Grouping {
   readonly #absorbedBy = new Map<string, Node[]>();
   readonly #taken = new Set<string>();
   readonly #integer = new Set<string>();
+  #fed: ReadonlySet<string> | undefined;
 
   constructor(
     private readonly graph: Graph,
@@ -192,6 +195,8 @@ class Grouping {
     const own = this.workloads.of(main.id);
     const absorbed = this.#absorbedBy.get(main.id) ?? [];
     const isInteger = this.#integer.has(main.id);
+    if (own.kind === 'free' && this.rules.views && this.#isFed(main))
+      return { main, absorbed, workload: STARTED };
     if (own.kind === 'free' || (absorbed.length === 0 && !isInteger))
       return { main, absorbed, workload: own };
     const last = absorbed.findLast(({ op }) => op !== 'DequantizeLinear');
@@ -214,6 +219,12 @@ class Grouping {
     const [read, dequantised] = [this.#bytes(codes), this.#bytes(value)];
     if (type.kind !== 'tensor' || inputBytes === null || !read || !dequantised) return undefined;
     return { type: type.elementType, bytes: Math.ceil((inputBytes * read) / dequantised) };
+  }
+
+  /** Whether it has to run again for every input. */
+  #isFed({ outputs }: Node): boolean {
+    this.#fed ??= fedValues(this.graph);
+    return outputs.some((output) => this.#fed!.has(output));
   }
 
   #bytes(value: string): number | null {
@@ -263,6 +274,24 @@ const sameFusion = (a: Fusion, b: Fusion): boolean =>
   a.codes?.bytes === b.codes?.bytes &&
   a.outputBytes === b.outputBytes &&
   a.outputType === b.outputType;
+
+/** Nothing but the start of a kernel. */
+const STARTED: Workload = { ...FREE.workload, kind: 'movement', inputBytes: 0, outputBytes: 0 };
+
+/** Values that the inputs decide. Where every size is declared, those of activations are known before. */
+function fedValues(graph: Graph): ReadonlySet<string> {
+  const isFixed = graph.inputs.every(
+    ({ type }) =>
+      type.kind === 'tensor' && type.shape?.every((size) => typeof size === 'number') === true,
+  );
+  const fed = new Set(graph.inputs.map(({ name }) => name));
+  for (const { op, inputs, outputs } of graph.order) {
+    const isSize = op === 'Shape' || op === 'Size';
+    if (isFixed && isSize) continue;
+    if (inputs.some((input) => fed.has(input))) for (const output of outputs) fed.add(output);
+  }
+  return fed;
+}
 
 /** After these a kernel may go on; an activation ends it. */
 const CONTINUING = new Set(['BatchNormalization', 'Add']);

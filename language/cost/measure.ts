@@ -1,13 +1,14 @@
 /** One node, measured: what it does, and which stored tensors it reads. Knows nothing of the nodes around it. */
 import { fixedShape, type ValueFacts } from '../graph/facts';
-import type { Node } from '../graph/graph';
+import { intAttribute, type Node } from '../graph/graph';
 import type { Dim, Tensor } from '../onnx/model';
 import { elementBits, packedBytes, type ElementType } from '../onnx/schema';
 import { elementCount, storedByteLength } from '../onnx/tensor';
 import { valueBytes, type Constant, type Stored } from './constants';
 import { NotKnown, type Count, type NodeReading, type Operator } from './operators/operator';
 import { operatorOf } from './operators/table';
-import { densityOf } from './sparsity';
+import { UNSTRUCTURED } from './patterns';
+import { densityOf, layoutOf, structureOf } from './sparsity';
 import type { Part, Workload, WorkloadKind } from './workload';
 
 /** A tensor that a node reads, and what it adds to the counts if the node is the first to read it. */
@@ -41,7 +42,7 @@ const KINDS_WITH_MACS: readonly WorkloadKind[] = [
   'unknown',
 ];
 
-export const DENSE = { density: 1, estimated: false, pattern: 'unstructured' } as const;
+export const DENSE = { density: 1, estimated: false } as const;
 
 export const FREE: Measure = {
   workload: {
@@ -57,6 +58,7 @@ export const FREE: Measure = {
     inputType: undefined,
     outputType: undefined,
     sparsity: () => DENSE,
+    structure: () => UNSTRUCTURED,
   },
   reads: [],
 };
@@ -111,6 +113,7 @@ class Measurer implements NodeReading {
       ops: count ? count.ops : null,
       conv: count?.conv,
       matmul: count?.matmul,
+      window: count?.window,
       parts: undefined,
       parameters: reads.reduce((total, read) => total + read.parameters, 0),
       weightBytes: reads.reduce((total, read) => total + read.bytes, 0),
@@ -120,7 +123,7 @@ class Measurer implements NodeReading {
       weightType: count?.packed?.type ?? this.#weightType(count),
       inputType: this.#arithmeticType(count),
       outputType: this.values.outputs[0] && elementTypeOf(this.values.outputs[0]),
-      sparsity: this.#sparsity(count),
+      ...this.#zeros(count),
       unknown: reason,
     };
     const parts = count?.parts?.map((part) => partOf(part, workload));
@@ -266,9 +269,14 @@ class Measurer implements NodeReading {
     return other && isCode(other) ? codes : own;
   }
 
-  #sparsity(count: Count | undefined): Workload['sparsity'] {
+  #zeros(count: Count | undefined): Pick<Workload, 'sparsity' | 'structure'> {
     const weights = this.#weight(count)?.stored.filter(({ role }) => role === 'weight') ?? [];
-    return weights.length === 0 ? () => DENSE : () => densityOf(weights);
+    if (weights.length === 0) return { sparsity: () => DENSE, structure: () => UNSTRUCTURED };
+    const isTransposed = intAttribute(this.node, 'transB', 0) === 1;
+    return {
+      sparsity: () => densityOf(weights),
+      structure: () => structureOf(weights, (dims) => layoutOf(dims, count, isTransposed)),
+    };
   }
 }
 

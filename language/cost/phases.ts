@@ -18,7 +18,14 @@ export interface Phase {
 /** The cost of a layer, whichever node it belongs to. */
 export interface Cost extends Pick<
   LayerCost,
-  'energyMj' | 'mapping' | 'unsupported' | 'cycles' | 'sramAccesses' | 'crossbars' | 'tiles'
+  | 'energyMj'
+  | 'energyPartsMj'
+  | 'mapping'
+  | 'unsupported'
+  | 'cycles'
+  | 'sramAccesses'
+  | 'crossbars'
+  | 'tiles'
 > {
   readonly phases: readonly Phase[];
   /** Multiply-accumulates per ms at best, for the utilisation; undefined without arithmetic. */
@@ -89,6 +96,22 @@ export function combined(parts: readonly CostedPart[], launchedSeparately: boole
     // Crossbars stay programmed however often a part runs.
     ...(has('crossbars') && { crossbars: most(({ crossbars }) => crossbars) }),
     ...(has('tiles') && { tiles: most(({ tiles }) => tiles) }),
+    ...(has('energyPartsMj') && {
+      energyPartsMj: summedParts(
+        parts.map(({ times, cost }) => ({ times, parts: cost.energyPartsMj })),
+      ),
+    }),
     ...(parts.some(({ cost }) => cost.estimated) && { estimated: true }),
   };
+}
+
+/** Energies by component of several costs, each counted so many times. */
+export function summedParts(
+  costs: readonly { readonly times: number; readonly parts: LayerCost['energyPartsMj'] }[],
+): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const { times, parts } of costs)
+    for (const [name, mj] of Object.entries(parts ?? {}))
+      total[name] = (total[name] ?? 0) + times * mj;
+  return total;
 }

@@ -88,6 +88,9 @@ const fusion = z
     integer: z
       .array(z.enum(WORKLOAD_KINDS))
       .meta({ description: 'Kinds of layers that run on quantised codes' }),
+    views: z.boolean().optional().meta({
+      description: 'Views and the computation of shapes start kernels as well',
+    }),
   })
   .meta({ description: 'What runs as one kernel' });
 
@@ -133,11 +136,48 @@ const rates = z
     movementGbPerS: positive(
       'Layers that only move data (concatenations, transpositions), GB/s; as other activations',
     ).optional(),
+    normalisationGbPerS: positive(
+      'Activations of normalisations and softmax, GB/s; as other activations',
+    ).optional(),
     gopPerS: positive('Arithmetic outside products, Gop/s'),
     perKernelUs: atLeastZero('µs to start a kernel'),
     perRunUs: atLeastZero('µs for each run of a model, whatever it holds').optional(),
   })
   .meta({ description: 'Rates that kernels achieve' });
+
+/** What kernels and arrays make something of; the words of `Pattern`. */
+const PATTERNS = ['unstructured', 'channel', 'block', 'block-punched', 'pattern', 'n:m'] as const;
+
+/** Classes of products between which achieved rates differ. */
+export const PRODUCT_CLASSES = [
+  'pointwise',
+  'spatial',
+  'strided',
+  'large',
+  'shallow',
+  'depthwise',
+  'attention',
+] as const;
+
+const sparseKernels = z
+  .array(
+    z.strictObject({
+      patterns: z.array(z.enum(PATTERNS)).min(1).meta({ description: 'Where the zeros must lie' }),
+      layers: z.array(z.enum(PRODUCT_CLASSES)).min(1).meta({ description: 'What they run' }),
+      precisions: z.array(z.enum(['fp32', 'fp16', 'int8'])).min(1),
+      fromZeros: z
+        .number()
+        .min(0)
+        .max(1)
+        .meta({ description: 'Share of zeros from which they are used' }),
+      costPerWeight: positive('Time for a weight that is kept over that of a dense kernel'),
+      fixedShare: atLeastZero('Share of the dense time that stays however few are kept'),
+    }),
+  )
+  .meta({
+    description:
+      'Kernels that leave zeros out. Without them zeros are multiplied like any other weight',
+  });
 
 const fallback = z
   .strictObject({
@@ -160,9 +200,19 @@ export const mobileProfile = z
       description:
         'What is hidden: memory traffic behind arithmetic, the start of a kernel behind the work before it, or nothing',
     }),
+    sparseKernels: sparseKernels.optional(),
     fallback: fallback.optional(),
   })
   .meta({ title: 'Mobile processor' });
+
+/** Measured here by `whittle calibrate host`; costs are modelled as a mobile processor's are. */
+export const hostProfile = z
+  .strictObject({
+    ...mobileProfile.shape,
+    kind: z.literal('host'),
+    threads: count('Threads that it was measured with'),
+  })
+  .meta({ title: 'This machine' });
 
 export const fpgaProfile = z
   .strictObject({
@@ -239,14 +289,55 @@ export const asicProfile = z
     zeroGating: z
       .boolean()
       .meta({ description: 'A multiplication by a zero weight costs no energy (and its cycle)' }),
+    structuredSparsity: z
+      .strictObject({
+        of: z.array(count('m of n:m: so many weights in a row')).min(1),
+        metadataBits: atLeastZero('Bits that say where a kept weight stood'),
+      })
+      .optional()
+      .meta({ description: 'The array leaves out the zeros of n:m patterns' }),
   })
   .meta({ title: 'Systolic array' });
+
+const stages = z
+  .strictObject({
+    wordBits: count('Bits of a buffer access'),
+    wordNs: positive('ns of a buffer access'),
+    digitalNs: atLeastZero('ns of a register, a shift or an addition'),
+    demuxNs: atLeastZero('ns of a level of the selectors before the rows'),
+    muxNs: atLeastZero('ns of a level of the selectors behind the columns'),
+    adcBits: count('Bits of a conversion'),
+    insideGbitPerS: positive('Gbit/s between the crossbars of a tile'),
+    poolingChannels: count('Channels pooled at once'),
+    poolingNs: atLeastZero('ns of a pooling window'),
+    poolingPj: atLeastZero('pJ of a pooling window'),
+  })
+  .meta({
+    description:
+      'Tiles on a mesh that take one output position after another, through stage after stage, as MNSIM 2.0 counts them',
+  });
+
+const reramArea = z
+  .strictObject({
+    cell: atLeastZero('µm² of a cell'),
+    rowDriver: atLeastZero('µm² of a row’s driver'),
+    adc: atLeastZero('µm² of a converter behind the columns'),
+    dac: atLeastZero('µm² of a converter before the rows'),
+    besideAdc: atLeastZero(
+      'µm² of registers, shifters and adders for each converter behind columns',
+    ),
+    besideDac: atLeastZero('µm² of registers and selectors for each converter before rows'),
+    tileBuffers: atLeastZero('µm² of the buffers of a tile'),
+    tileOther: atLeastZero('µm² of what else a tile holds: links, pooling'),
+  })
+  .meta({ description: 'Area by component, µm²' });
 
 export const reramProfile = z
   .strictObject({
     kind: z.literal('reram'),
     ...common,
     floatBits: count('Fixed-point bits that floating-point weights and inputs are turned into'),
+    floatInputBits: count('Of inputs and outputs; as weights').optional(),
     crossbar: z.strictObject({
       rows: count('Word lines'),
       columns: count('Bit lines'),
@@ -257,6 +348,10 @@ export const reramProfile = z
       slices: z.enum(['side by side', 'apart']).meta({
         description: 'Where the cells of one weight lie: in one crossbar or in one each',
       }),
+      compaction: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Rows and columns of zeros are left out of the crossbars' }),
       wholeKernels: z
         .boolean()
         .meta({ description: 'A crossbar takes whole kernels: as many input channels as fit' }),
@@ -280,6 +375,7 @@ export const reramProfile = z
       crossbars: count('Crossbars'),
       bufferGbPerS: positive('GB/s of the tile’s buffer'),
       linkGbPerS: positive('GB/s to other tiles'),
+      accessNs: atLeastZero('ns for the buffers to be ready, for each output position').optional(),
     }),
     tiles: count('Tiles of a chip'),
     digital: z.strictObject({
@@ -291,15 +387,19 @@ export const reramProfile = z
       dacRow: atLeastZero('pJ per row and read'),
       shiftAdd: atLeastZero('pJ per conversion'),
       crossbarRead: atLeastZero('pJ to read a full crossbar'),
-      bufferPerBit: atLeastZero('pJ'),
+      bufferPerBit: atLeastZero('pJ to read, and to write unless given'),
+      bufferWritePerBit: atLeastZero('pJ').optional(),
       linkPerBit: atLeastZero('pJ'),
       op: atLeastZero('pJ for digital arithmetic'),
     }),
+    areaUm2: reramArea.optional(),
+    stages: stages.optional(),
   })
   .meta({ title: 'ReRAM crossbars' });
 
 export const targetProfile = z.discriminatedUnion('kind', [
   mobileProfile,
+  hostProfile,
   fpgaProfile,
   asicProfile,
   reramProfile,
@@ -319,10 +419,13 @@ export function profileSchema(): Record<string, unknown> {
 }
 
 export type MobileProfile = z.infer<typeof mobileProfile> & Identified;
+export type HostProfile = z.infer<typeof hostProfile> & Identified;
+/** Told by rates that kernels achieve. */
+export type RatedProfile = MobileProfile | HostProfile;
 export type FpgaProfile = z.infer<typeof fpgaProfile> & Identified;
 export type AsicProfile = z.infer<typeof asicProfile> & Identified;
 export type ReramProfile = z.infer<typeof reramProfile> & Identified;
-export type TargetProfile = MobileProfile | FpgaProfile | AsicProfile | ReramProfile;
+export type TargetProfile = RatedProfile | FpgaProfile | AsicProfile | ReramProfile;
 
 interface Identified {
   /** `kind.name` of a bundled profile, the path of another. */

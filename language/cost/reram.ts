@@ -1,100 +1,49 @@
 /**
  * ReRAM crossbars. Weights are cut into slices of a few bits per cell and stay in the arrays; inputs are applied bit by
- * bit, columns are converted and added up. The timing of one output position is that of MNSIM 2.0 (Zhu et al., TCAD 2023)
- * where stages add up, and that of ISAAC (Shafiee et al., ISCA 2016) where they overlap. Arithmetic without constant
- * weights is digital.
+ * bit, columns are converted and added up. Where a profile has `stages`, layers are timed as MNSIM 2.0 (Zhu et al., TCAD
+ * 2023) does; elsewhere stages overlap as ISAAC's do (Shafiee et al., ISCA 2016). Arithmetic without constant weights is
+ * digital.
  */
-import { elementBits, isInteger, type ElementType } from '../onnx/schema';
+import { elementBits, type ElementType } from '../onnx/schema';
+import type { TargetEstimate } from './cost';
+import {
+  analogTime,
+  compacted,
+  inputBitsOf,
+  outputBitsOf,
+  weightBitsOf,
+  mapWeights,
+  polaritiesOf,
+  windowOf,
+  type Mapping,
+} from './crossbar';
 import { gemmOf, type Gemm } from './gemm';
-import { product } from './operators/operator';
+import { meshDistances } from './mesh';
 import { longest, phase, type Cost, type Layer, type Phase } from './phases';
 import type { ReramProfile } from './profile';
+import {
+  isStaged,
+  stagedPooling,
+  stagedProduct,
+  type StagedLayer,
+  type StagedProfile,
+} from './staged';
 import type { Workload } from './workload';
 
 export function reramCost({ workload }: Layer, profile: ReramProfile): Cost {
   const gemm = gemmOf(workload);
   const holdsWeights = workload.conv ?? workload.matmul?.constant;
+  const staged = isStaged(profile) ? stagedLayer(workload, profile) : undefined;
+  if (isStaged(profile) && staged) return onStages(workload, staged, profile);
   return gemm && holdsWeights ? onCrossbars(workload, gemm, profile) : digital(workload, profile);
 }
 
-/** How a layer's weights lie in crossbars. */
-export interface Mapping {
-  /** Cells side by side for one weight. */
-  readonly slices: number;
-  /** Crossbars that the inputs, and the outputs, of a product are spread over. */
-  readonly rowBlocks: number;
-  readonly columnBlocks: number;
-  /** Rows driven and columns read in a full crossbar of the layer. */
-  readonly activeRows: number;
-  readonly activeColumns: number;
-  /** Crossbars of one copy, both polarities included. */
-  readonly crossbars: number;
-}
-
-/** @param windowSize elements of a window that one input channel contributes: the kernel's area */
-export function mapWeights(
-  gemm: Gemm,
-  { crossbar }: Pick<ReramProfile, 'crossbar'>,
-  weightBits: number,
-  windowSize = 1,
-): Mapping {
-  const { rows, columns, cellBits, wholeKernels } = crossbar;
-  const usableRows =
-    wholeKernels && windowSize <= rows ? Math.floor(rows / windowSize) * windowSize : rows;
-  const isDifferential = crossbar.polarity === 'differential';
-  const slices = Math.ceil((weightBits - (isDifferential ? 1 : 0)) / cellBits);
-  const isSideBySide = crossbar.slices === 'side by side';
-  const width = isSideBySide ? gemm.n * slices : gemm.n;
-  const rowBlocks = Math.ceil(gemm.k / usableRows);
-  const columnBlocks = Math.ceil(width / columns) * (isSideBySide ? 1 : slices);
-  // Small independent products (depthwise) share a crossbar along its diagonal.
-  const together = Math.max(
-    1,
-    Math.min(gemm.count, Math.floor(usableRows / gemm.k), Math.floor(columns / width)),
-  );
-  const perCopy = Math.ceil(gemm.count / together) * rowBlocks * columnBlocks;
-  return {
-    slices,
-    rowBlocks,
-    columnBlocks,
-    activeRows: Math.min(gemm.k * together, usableRows),
-    activeColumns: Math.min(width * together, columns),
-    crossbars: perCopy * (isDifferential ? 2 : 1),
-  };
-}
-
-/** Time of the analog path for one output position, stage by stage, in ns. */
-export interface AnalogTime {
-  /** Reads of the array: input slices × groups of rows × groups of columns. */
-  readonly reads: number;
-  readonly dacNs: number;
-  readonly crossbarNs: number;
-  readonly adcNs: number;
-  /** From one position to the next: the sum of the stages, or the longest where they overlap. */
-  readonly intervalNs: number;
-}
-
-export function analogTime(
-  { activeRows, activeColumns }: Pick<Mapping, 'activeRows' | 'activeColumns'>,
-  inputBits: number,
-  { dacBits, dacs, dacNs, readNs, adcs, adcNs, pipelined }: ReramProfile['analog'],
-): AnalogTime {
-  const columnGroups = Math.ceil(activeColumns / adcs);
-  const drives = Math.ceil(inputBits / dacBits) * Math.ceil(activeRows / dacs);
-  const conversions = drives * columnGroups;
-  // Held in the sample-and-hold of its column, a read serves all conversions where stages overlap.
-  const reads = pipelined ? drives : conversions;
-  const stages = { dacNs: reads * dacNs, crossbarNs: reads * readNs, adcNs: conversions * adcNs };
-  const all = Object.values(stages);
-  const intervalNs = pipelined ? Math.max(...all) : all.reduce((a, b) => a + b, 0);
-  return { reads, ...stages, intervalNs };
-}
-
-function onCrossbars(workload: Workload, gemm: Gemm, profile: ReramProfile): Cost {
+function onCrossbars(workload: Workload, whole: Gemm, profile: ReramProfile): Cost {
+  const gemm = compacted(whole, workload, profile);
   const { crossbar, analog, tile } = profile;
-  const weightBits = fixedPointBits(workload.weightType, profile);
-  const inputBits = fixedPointBits(workload.inputType, profile);
-  const mapping = mapWeights(gemm, profile, weightBits, product(workload.conv?.kernel ?? [1]));
+  const weightBits = weightBitsOf(workload, profile);
+  const inputBits = inputBitsOf(workload, profile);
+  const mapping = mapWeights(gemm, profile, weightBits, windowOf(workload));
   const copies = Math.ceil(gemm.m / (profile.stepsPerLayer ?? Infinity)) || 1;
   const steps = Math.ceil(gemm.m / copies);
   const crossbars = mapping.crossbars * copies;
@@ -103,21 +52,24 @@ function onCrossbars(workload: Workload, gemm: Gemm, profile: ReramProfile): Cos
   const phases = layerPhases(workload, { steps, tiles, intervalNs: time.intervalNs }, profile);
   const cells = gemm.count * gemm.n * gemm.k * mapping.slices;
   const filled = cells / (mapping.crossbars * crossbar.rows * crossbar.columns);
-  const energy = analogPj({ workload, gemm, mapping, filled, inputBits }, profile);
+  const { pj, estimated } = analogPj({ workload, gemm, mapping, filled, inputBits }, profile);
   return {
     phases,
-    energyMj: (energy.pj + movementPj(workload, inputBits, gemm, profile)) * 1e-9,
+    ...energyOf({ ...pj, ...movementPj(workload, inputBits, gemm, profile) }),
     peakMacsPerMs: peakMacsPerMs(crossbars, mapping, inputBits, profile),
     crossbars,
     tiles,
     mapping: describe(mapping, { copies, crossbars, tiles, filled }),
-    ...(energy.estimated && { estimated: true }),
+    ...(estimated && { estimated: true }),
   };
 }
 
-/** Bits of codes; floating point becomes fixed point of the profile's width. */
-function fixedPointBits(type: ElementType | undefined, { floatBits }: ReramProfile): number {
-  return type !== undefined && isInteger(type) ? elementBits(type) : floatBits;
+/** The sum of its components. */
+function energyOf(pj: Readonly<Record<string, number>>): Pick<Cost, 'energyMj' | 'energyPartsMj'> {
+  const energyPartsMj = Object.fromEntries(
+    Object.entries(pj).map(([name, value]) => [name, value * 1e-9]),
+  );
+  return { energyMj: Object.values(energyPartsMj).reduce((a, b) => a + b, 0), energyPartsMj };
 }
 
 interface Schedule {
@@ -130,16 +82,33 @@ interface Schedule {
 function layerPhases(
   workload: Workload,
   { steps, tiles, intervalNs }: Schedule,
-  { analog, tile, pipelineStages }: ReramProfile,
+  profile: ReramProfile,
 ): Phase[] {
-  const moved = (workload.inputBytes ?? 0) + (workload.outputBytes ?? 0);
+  const { analog, tile, pipelineStages } = profile;
+  const { input, output } = fixedPointBytes(workload, profile);
+  const access = (tile.accessNs ?? 0) * steps * 1e-6;
+  const buffered = (input + output) / (tile.bufferGbPerS * tiles * 1e6);
   const work = [
     phase('crossbars', steps * intervalNs * 1e-6, 'compute'),
-    phase('buffers', moved / (tile.bufferGbPerS * tiles * 1e6), 'activation bandwidth'),
-    phase('links', (workload.outputBytes ?? 0) / (tile.linkGbPerS * tiles * 1e6), 'transfer'),
+    phase('buffers', access + buffered, 'activation bandwidth'),
+    phase('links', output / (tile.linkGbPerS * tiles * 1e6), 'transfer'),
   ];
   const fill = phase('pipeline fill', pipelineStages * analog.readNs * 1e-6, 'overhead');
   return analog.pipelined ? [longest(...work), fill] : [...work, fill];
+}
+
+/** Bytes of activations as the chip holds them. */
+function fixedPointBytes(
+  workload: Workload,
+  profile: ReramProfile,
+): { readonly input: number; readonly output: number } {
+  const { inputBytes, outputBytes, inputType, outputType } = workload;
+  const scaled = (bytes: number | null, type: ElementType | undefined, bits: number) =>
+    ((bytes ?? 0) * bits) / elementBits(type ?? 'float32');
+  return {
+    input: scaled(inputBytes, inputType, inputBitsOf(workload, profile)),
+    output: scaled(outputBytes, outputType, outputBitsOf(workload, profile)),
+  };
 }
 
 interface AnalogWork {
@@ -153,10 +122,11 @@ interface AnalogWork {
 
 function analogPj(
   { workload, gemm, mapping, filled, inputBits }: AnalogWork,
-  { analog, crossbar, energyPj }: ReramProfile,
-): { pj: number; estimated: boolean } {
-  const isDifferential = crossbar.polarity === 'differential';
-  const polarities = isDifferential ? 2 : 1;
+  profile: ReramProfile,
+): { pj: Readonly<Record<string, number>>; estimated: boolean } {
+  const { analog, energyPj } = profile;
+  const polarities = polaritiesOf(profile);
+  const isDifferential = polarities === 2;
   const drives =
     gemm.m * Math.ceil(inputBits / analog.dacBits) * Math.ceil(mapping.activeRows / analog.dacs);
   const columns = gemm.count * gemm.n * mapping.slices * polarities;
@@ -169,25 +139,29 @@ function analogPj(
     : { density: 1, estimated: false };
   const reads = drives * mapping.crossbars * filled * density;
   return {
-    pj:
-      conversions * (energyPj.adc + energyPj.shiftAdd) +
-      rows * energyPj.dacRow +
-      reads * energyPj.crossbarRead +
-      (workload.ops ?? 0) * energyPj.op,
+    pj: {
+      adc: conversions * energyPj.adc,
+      dac: rows * energyPj.dacRow,
+      crossbars: reads * energyPj.crossbarRead,
+      digital: conversions * energyPj.shiftAdd + (workload.ops ?? 0) * energyPj.op,
+    },
     estimated,
   };
 }
 
 /** Windows read from the buffers, outputs written to them and sent on. */
 function movementPj(
-  { outputBytes }: Workload,
+  workload: Workload,
   inputBits: number,
   { count, m, k }: Gemm,
-  { energyPj }: ReramProfile,
-): number {
-  const outputBits = (outputBytes ?? 0) * 8;
-  const bufferBits = count * m * k * inputBits + outputBits;
-  return bufferBits * energyPj.bufferPerBit + outputBits * energyPj.linkPerBit;
+  profile: ReramProfile,
+): Readonly<Record<string, number>> {
+  const { bufferPerBit, bufferWritePerBit = bufferPerBit, linkPerBit } = profile.energyPj;
+  const outputBits = fixedPointBytes(workload, profile).output * 8;
+  return {
+    buffers: count * m * k * inputBits * bufferPerBit + outputBits * bufferWritePerBit,
+    links: outputBits * linkPerBit,
+  };
 }
 
 /** With every cell of the layer's crossbars at work. */
@@ -195,12 +169,122 @@ function peakMacsPerMs(
   crossbars: number,
   { slices }: Mapping,
   inputBits: number,
-  { crossbar, analog }: ReramProfile,
+  profile: ReramProfile,
 ): number {
+  const { crossbar, analog } = profile;
   const full = { activeRows: crossbar.rows, activeColumns: crossbar.columns };
   const weights = (crossbars * crossbar.rows * crossbar.columns) / slices;
-  const polarities = crossbar.polarity === 'differential' ? 2 : 1;
-  return (weights / polarities / analogTime(full, inputBits, analog).intervalNs) * 1e6;
+  return (weights / polaritiesOf(profile) / analogTime(full, inputBits, analog).intervalNs) * 1e6;
+}
+
+// ---- stage after stage
+
+function stagedLayer(workload: Workload, profile: StagedProfile): StagedLayer | undefined {
+  const gemm = gemmOf(workload);
+  const holdsWeights = workload.conv ?? workload.matmul?.constant;
+  if (gemm) {
+    const kept = holdsWeights && compacted(gemm, workload, profile);
+    return kept ? stagedProduct(workload, kept, profile) : undefined;
+  }
+  return workload.window ? stagedPooling(workload, workload.window, profile) : undefined;
+}
+
+/** All but the way over the mesh, which depends on where the neighbours lie. */
+function onStages(workload: Workload, layer: StagedLayer, profile: StagedProfile): Cost {
+  const { mapping, tiles, words } = layer;
+  const { wordNs } = profile.stages;
+  const crossbars = mapping?.crossbars ?? 0;
+  const ms = (ns: number) => ns * 1e-6;
+  const work = [
+    phase('crossbars', ms(layer.arraysNs), 'compute'),
+    phase('registers', ms(layer.registersNs), 'compute'),
+    phase('pooling', ms(layer.poolingNs), 'compute'),
+    phase('buffers', ms((words.read + words.written) * wordNs), 'activation bandwidth'),
+    phase('links inside tiles', ms(layer.insideNs), 'transfer'),
+  ];
+  const inputBits = inputBitsOf(workload, profile);
+  return {
+    phases: work.filter((stage) => stage.ms > 0),
+    ...energyOf(layer.energyPj),
+    ...(mapping && { peakMacsPerMs: peakMacsPerMs(crossbars, mapping, inputBits, profile) }),
+    crossbars,
+    tiles,
+    mapping: mapping
+      ? describe(mapping, {
+          copies: 1,
+          crossbars,
+          tiles,
+          filled: filledShare(workload, mapping, profile),
+        })
+      : 'pooled in a tile of its own',
+  };
+}
+
+function filledShare(workload: Workload, mapping: Mapping, profile: ReramProfile): number {
+  const { rows, columns } = profile.crossbar;
+  const whole = gemmOf(workload);
+  const gemm = whole && compacted(whole, workload, profile);
+  const cells = gemm ? gemm.count * gemm.n * gemm.k * mapping.slices * polaritiesOf(profile) : 0;
+  return cells / (mapping.crossbars * rows * columns);
+}
+
+/** A layer on a mesh, and the places of the layers that read its results. */
+export interface MeshPlace {
+  readonly workload: Workload;
+  readonly next: readonly number[];
+}
+
+/**
+ * The way over the mesh of each layer: its tiles' results to the one that gathers them, and on to the next layers.
+ * Layers without tiles of their own take no place.
+ */
+export function meshPhases(places: readonly MeshPlace[], profile: StagedProfile): Phase[][] {
+  const staged = places.map(({ workload }) => stagedLayer(workload, profile));
+  const distances = meshDistances(
+    places.map(({ next }, at) => ({ tiles: staged[at]?.tiles ?? 0, next })),
+  );
+  const bitPerNs = profile.tile.linkGbPerS * 8;
+  return staged.map((layer, at) => {
+    if (!layer) return [];
+    const { inside, onward } = distances[at]!;
+    const { positions, gatheredBits, sentBits } = layer;
+    const gatherNs = inside * (profile.stages.digitalNs + gatheredBits / bitPerNs);
+    const sendNs = onward * (sentBits / bitPerNs);
+    return [
+      phase('gathering over the mesh', positions * gatherNs * 1e-6, 'transfer' as const),
+      phase('sending over the mesh', positions * sendNs * 1e-6, 'transfer' as const),
+    ].filter(({ ms }) => ms > 0);
+  });
+}
+
+/** Whether a layer has tiles of its own. */
+export const takesTiles = (workload: Workload, profile: StagedProfile): boolean =>
+  stagedLayer(workload, profile) !== undefined;
+
+// ---- area
+
+/** Of so many tiles, by component, mm². */
+export function tileAreaMm2(
+  tiles: number,
+  profile: ReramProfile,
+): TargetEstimate['areaMm2'] | undefined {
+  const { areaUm2, crossbar, analog, tile } = profile;
+  if (!areaUm2) return undefined;
+  const { rows, columns } = crossbar;
+  const crossbars = tiles * tile.crossbars;
+  // Both polarities of a weight share their converters.
+  const elements = crossbars / polaritiesOf(profile);
+  const mm2 = (um2: number) => um2 * 1e-6;
+  return {
+    crossbars: mm2(crossbars * (rows * columns * areaUm2.cell + rows * areaUm2.rowDriver)),
+    adc: mm2(elements * analog.adcs * areaUm2.adc),
+    dac: mm2(elements * analog.dacs * areaUm2.dac),
+    digital: mm2(
+      elements * (analog.adcs * areaUm2.besideAdc + analog.dacs * areaUm2.besideDac) +
+        tiles * areaUm2.tileOther,
+    ),
+    buffers: mm2(tiles * areaUm2.tileBuffers),
+  };
 }
 
 // ---- digital
@@ -211,7 +295,8 @@ function digital(workload: Workload, profile: ReramProfile): Cost {
   const ops = workload.ops ?? 0;
   const arithmetic =
     macs / (profile.digital.gmacPerS * 1e6) + ops / (profile.digital.gopPerS * 1e6);
-  const moved = (workload.inputBytes ?? 0) + (workload.outputBytes ?? 0) + workload.weightReadBytes;
+  const { input, output } = fixedPointBytes(workload, profile);
+  const moved = input + output + workload.weightReadBytes;
   return {
     phases: [
       longest(
@@ -219,7 +304,10 @@ function digital(workload: Workload, profile: ReramProfile): Cost {
         phase('buffers', moved / (tile.bufferGbPerS * 1e6), 'activation bandwidth'),
       ),
     ],
-    energyMj: ((ops + 2 * macs) * energyPj.op + moved * 8 * energyPj.bufferPerBit) * 1e-9,
+    ...energyOf({
+      digital: (ops + 2 * macs) * energyPj.op,
+      buffers: moved * 8 * energyPj.bufferPerBit,
+    }),
     ...(macs > 0 && { peakMacsPerMs: profile.digital.gmacPerS * 1e6 }),
     crossbars: 0,
     tiles: 0,

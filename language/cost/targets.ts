@@ -6,12 +6,12 @@ import { z } from 'zod';
 import { describeError, didYouMean, WhittleError } from '../errors';
 import { targetProfile, type TargetProfile } from './profile';
 
-const SUFFIX = '.target.yaml';
+export const TARGET_SUFFIX = '.target.yaml';
 
 /** Every profile of a folder, by id. */
 export function loadTargets(folder: string): TargetProfile[] {
   return readdirSync(folder)
-    .filter((name) => name.endsWith(SUFFIX))
+    .filter((name) => name.endsWith(TARGET_SUFFIX))
     .sort()
     .map((name) => readProfile(path.join(folder, name), folder));
 }
@@ -30,12 +30,12 @@ export function resolveTarget(
 
 function locate(idOrPath: string, bundled: string, base: string): string {
   const isPath = /[\\/]/.test(idOrPath) || /\.ya?ml$/.test(idOrPath);
-  const file = isPath ? path.resolve(base, idOrPath) : path.join(bundled, idOrPath + SUFFIX);
+  const file = isPath ? path.resolve(base, idOrPath) : path.join(bundled, idOrPath + TARGET_SUFFIX);
   if (existsSync(file)) return file;
   if (isPath) throw new WhittleError(`there is no target profile ${idOrPath}`);
   const known = readdirSync(bundled)
-    .filter((name) => name.endsWith(SUFFIX))
-    .map((name) => name.slice(0, -SUFFIX.length));
+    .filter((name) => name.endsWith(TARGET_SUFFIX))
+    .map((name) => name.slice(0, -TARGET_SUFFIX.length));
   const hint = didYouMean(idOrPath, known) || `There are ${known.join(', ')}`;
   throw new WhittleError(`there is no target ${idOrPath}`, { hint });
 }
@@ -69,7 +69,7 @@ function stampOf(file: string): string {
 
 /** The name of a bundled profile, the path of any other. */
 const idOf = (file: string, bundled: string): string =>
-  path.dirname(file) === path.resolve(bundled) ? path.basename(file, SUFFIX) : file;
+  path.dirname(file) === path.resolve(bundled) ? path.basename(file, TARGET_SUFFIX) : file;
 
 /** A file of a profile, and what it says. */
 interface Source {

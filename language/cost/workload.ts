@@ -3,6 +3,7 @@
  * energy; they never look at the graph.
  */
 import type { ElementType } from '../onnx/schema';
+import type { ZeroStructure } from './patterns';
 
 export type WorkloadKind =
   | 'conv'
@@ -40,6 +41,12 @@ export interface ConvLoops {
   readonly transposed: boolean;
 }
 
+/** A window that slides over a picture without weights. */
+export type PoolLoops = Pick<
+  ConvLoops,
+  'batch' | 'kernel' | 'input' | 'paddedInput' | 'output' | 'strides'
+> & { readonly channels: number };
+
 /** `batch` products of m×k by k×n. `constant`: which operand is a weight; null for a product of activations. */
 export interface MatmulLoops {
   readonly batch: number;
@@ -49,12 +56,11 @@ export interface MatmulLoops {
   readonly constant: 'a' | 'b' | null;
 }
 
-/** Zeros among the weights. Pattern is `unstructured` unless a stricter one was found. */
+/** Zeros among the weights. */
 export interface Sparsity {
   /** Share of weights that are not zero, 0 to 1. */
   readonly density: number;
   readonly estimated: boolean;
-  readonly pattern: 'unstructured';
 }
 
 /** A loop nest inside a layer, run `times` times for one run of the layer. */
@@ -72,6 +78,8 @@ export interface Workload {
   readonly ops: number | null;
   readonly conv?: ConvLoops | undefined;
   readonly matmul?: MatmulLoops | undefined;
+  /** Of pooling. */
+  readonly window?: PoolLoops | undefined;
   /**
    * What the layer consists of, where it is more than one loop nest: the products of attention and of recurrent cells,
    * the nodes of a body of control flow. MACs, ops and bytes of the parts are included in the layer's.
@@ -92,6 +100,8 @@ export interface Workload {
   readonly outputType: ElementType | undefined;
   /** Reads the weights on first use; targets that make nothing of zeros do not ask. */
   readonly sparsity: () => Sparsity;
+  /** Where the zeros lie: slower than their number, likewise on first use. */
+  readonly structure: () => ZeroStructure;
   /** Why something here is not known. */
   readonly unknown?: string | undefined;
 }

@@ -5,6 +5,7 @@
 import { WhittleError } from '../errors';
 import type { Dim } from '../onnx/model';
 import { elementCount } from '../onnx/tensor';
+import { MADE_UP_INPUTS } from '../protocol';
 import type { Batch, Dataset } from './dataset';
 import type { Description } from './description';
 import { isFeedType, packNumbers, stagingFor, type FeedTensor, type ModelInput } from './feed';
@@ -13,7 +14,6 @@ import { integerBelow, normal, randomStream, type Random } from './random';
 /** Sizes for free dimensions: by symbol (`batch: 1`) or for a whole input (`image: [1, 3, 32, 32]`). */
 export type Sizes = Readonly<Record<string, number | readonly number[]>>;
 
-export const GENERATED_NAME = 'made-up inputs';
 const DEFAULT_SAMPLES = 8;
 /** A shape beyond this is a mistake, or an attack. */
 const MAX_ELEMENTS = 2 ** 28;
@@ -24,7 +24,7 @@ export function generatedDataset(
   const samples = description.samples ?? DEFAULT_SAMPLES;
   const seed = description.seed ?? 0;
   return {
-    name: GENERATED_NAME,
+    name: MADE_UP_INPUTS,
     generated: true,
     samples,
     metric: description.metric,

@@ -63,3 +63,13 @@ export type SourceDescription = z.infer<typeof sourceSchema>;
 export type ImagesSource = z.infer<typeof images>;
 export type TextSource = z.infer<typeof text>;
 export type JsonlSource = z.infer<typeof jsonl>;
+
+/** The files and folders that a source names, as it spells them. */
+export function sourceFiles(source: SourceDescription): string[] {
+  if ('npz' in source) return [source.npz];
+  if ('npy' in source) return Object.values(source.npy);
+  const { images, labels, masks, text, jsonl, tokenizer } = source as Partial<
+    ImagesSource & TextSource & JsonlSource
+  >;
+  return [images, labels, masks, text, jsonl, tokenizer].filter((name) => name !== undefined);
+}

@@ -1,5 +1,6 @@
 /** Everything that the designer shows of one document at one moment. */
 import path from 'node:path';
+import { NEGLIGIBLE, NOT_VALIDATED } from '../cost/confidence';
 import type { TargetEstimate } from '../cost/cost';
 import { counts, type Counts } from '../cost/counts';
 import { describeBasis, type TargetProfile } from '../cost/profile';
@@ -15,6 +16,7 @@ import type {
   Problem,
   RecipeSummary,
   StepSummary,
+  TargetConfidence,
   TargetTotals,
   ValueSummary,
 } from '../protocol';
@@ -114,7 +116,9 @@ function countChange(
   key: 'macs' | 'parameters' | 'weightBytes',
 ): Change {
   const partial = key === 'macs' && (before.partial || after.partial);
-  return { before: before[key], after: after[key], ...(partial && { partial }) };
+  const known = (counted: Counts) =>
+    key === 'macs' && counted.partial && counted.macs === 0 ? null : counted[key];
+  return { before: known(before), after: known(after), ...(partial && { partial }) };
 }
 
 function targetTotals(
@@ -130,13 +134,39 @@ function targetTotals(
   return {
     target: target.id,
     title: target.title,
-    latencyMs: { before: old.latencyMs, after: fresh.latencyMs, ...marks },
+    latencyMs: { before: knownMs(before), after: knownMs(after), ...marks },
     energyMj: { before: old.energyMj, after: fresh.energyMj, ...marks },
     peakMemoryBytes: { before: old.peakMemoryBytes, after: fresh.peakMemoryBytes },
     bound: mostlyBoundBy(after),
     basis: describeBasis(target),
+    confidence: confidenceOf(after),
     resources: after.resources ?? null,
     warnings: after.warnings,
+  };
+}
+
+/** Null where no layer is known to take any time: then what is left is no least. */
+function knownMs({ total, layers }: TargetEstimate): number | null {
+  const nothing =
+    total.partial && !layers.some(({ latencyMs }) => latencyMs !== null && latencyMs > 0);
+  return nothing ? null : total.latencyMs;
+}
+
+/** Errors are of predictions: what would be measured is the prediction over one plus its error. */
+function confidenceOf(cost: TargetEstimate): TargetConfidence {
+  const { lowError, highError, unseenShare, note } = cost.confidence;
+  const ms = knownMs(cost);
+  const over = (error: number | null) => (ms === null || error === null ? null : ms / (1 + error));
+  return {
+    lowMs: over(highError),
+    highMs: over(lowError),
+    level:
+      lowError === null || unseenShare > NOT_VALIDATED
+        ? 'not validated'
+        : unseenShare < NEGLIGIBLE
+          ? 'validated'
+          : 'wider',
+    note,
   };
 }
 
@@ -239,18 +269,16 @@ function stepSummary(
     };
   }
   const situation = preview.outcomes[position - 1]?.situation ?? bound;
-  const [before, after] = [situation, outcome.situation].map(
-    (s) => costOn(s, target, resolve).total,
-  );
+  const [before, after] = [situation, outcome.situation].map((s) => costOn(s, target, resolve));
   return {
     ...base,
     sites: outcome.sites.length,
     skipped: outcome.skipped,
     latencyMs: {
-      before: before!.latencyMs,
-      after: after!.latencyMs,
-      ...(after!.estimated && { estimated: true }),
-      ...(after!.partial && { partial: true }),
+      before: knownMs(before!),
+      after: knownMs(after!),
+      ...(after!.total.estimated && { estimated: true }),
+      ...(after!.total.partial && { partial: true }),
     },
   };
 }

@@ -1,4 +1,5 @@
 /** What the inspector says of one visible node, and of one tensor. */
+import { withoutGain } from '../cost/gains';
 import { describeBasis, type TargetProfile } from '../cost/profile';
 import { WhittleError } from '../errors';
 import type { Graph, Node } from '../graph/graph';
@@ -166,9 +167,33 @@ function whyOn(
     bound: most?.[0] ?? '',
     utilisation: only?.utilisation ?? null,
     terms: [...terms].map(([name, ms]) => ({ name, ms })),
-    mapping: only?.mapping ?? (only?.fusedInto ? `part of the kernel of ${only.fusedInto}` : null),
+    mapping:
+      [
+        only?.mapping ?? (only?.fusedInto ? `part of the kernel of ${only.fusedInto}` : null),
+        noGainOn(subject, target, chosen),
+      ]
+        .filter((text) => text !== null)
+        .join('. ') || null,
     basis: describeBasis(target),
   };
+}
+
+/** Why what the recipe does to these layers gains nothing on a target. */
+function noGainOn(
+  subject: Subject,
+  target: TargetProfile,
+  only: ReadonlySet<string>,
+): string | null {
+  const costed = (situation: Situation) => ({
+    ...situation,
+    cost: costOn(situation, target, subject.resolve),
+  });
+  const after = afterOf(subject);
+  if (after === subject.bound) return null;
+  const [first] = withoutGain(costed(subject.bound), costed(after), target, { only });
+  if (!first) return null;
+  const layers = first.layers.length === 1 ? '' : ` in ${first.layers.length} layers`;
+  return `No gain${layers}: ${first.reason}`;
 }
 
 const BINS = 32;

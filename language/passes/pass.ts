@@ -41,6 +41,22 @@ export interface Situation {
 export interface StepRequest<Parameters> extends Situation {
   readonly sites: readonly SelectedSite[];
   readonly parameters: Parameters;
+  /**
+   * What a target makes of the graph as it stands, for deciding; `rewrite` goes by decisions. Given wherever steps of a
+   * recipe run.
+   * @throws WhittleError for a target that cannot be found
+   */
+  readonly traits?: (target: string) => TargetTraits;
+}
+
+export interface TargetTraits {
+  readonly id: string;
+  /** Channels that it works on at once: sizes in between are rounded up. */
+  readonly granularity: { readonly inputs: number; readonly outputs: number };
+  /** Whether it runs an operator of the ONNX standard itself, as far as its kind decides that. */
+  runs(op: string): boolean;
+  /** Why it leaves a node to another processor; undefined where it runs it itself. */
+  unsupported(node: string): string | undefined;
 }
 
 export interface Range {

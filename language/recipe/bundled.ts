@@ -10,10 +10,12 @@ import { PASSES } from '../passes/registry.generated';
 import type { ParameterSchema, PassInfo, TargetInfo, TemplateInfo } from '../protocol';
 import { readText, RECIPE_SUFFIX } from './files';
 import type { Vocabulary } from './recipe';
+import { HOST, hostTarget, isCalibrated } from './thisMachine';
 
 /** `templates/` stands beside the bundles and above the sources. */
 const templates = findAbove(import.meta.dirname, 'templates');
 export const TARGETS_FOLDER = path.join(templates, 'targets');
+export const SAMPLES_FOLDER = path.join(templates, 'samples');
 const RECIPES_FOLDER = path.join(templates, 'recipes');
 
 function findAbove(from: string, name: string): string {
@@ -44,10 +46,12 @@ export function passInfos(): PassInfo[] {
 
 /** A profile by id, or by a path that starts at `folder`. */
 export const targetProfile = (idOrPath: string, folder?: string): TargetProfile =>
-  resolveTarget(idOrPath, TARGETS_FOLDER, folder);
+  idOrPath === HOST ? hostTarget() : resolveTarget(idOrPath, TARGETS_FOLDER, folder);
 
+/** This machine first, once it is calibrated. */
 export function targetInfos(): TargetInfo[] {
-  return loadTargets(TARGETS_FOLDER).map(targetInfo);
+  const own = isCalibrated() ? [hostTarget()] : [];
+  return [...own, ...loadTargets(TARGETS_FOLDER)].map(targetInfo);
 }
 
 export function targetInfo(profile: TargetProfile): TargetInfo {

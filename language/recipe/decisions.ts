@@ -1,12 +1,9 @@
 /** Decisions that plans took, kept to repeat a run without planning: a lock file for compression. */
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { z } from 'zod';
-import { readDescription } from '../data/description';
 import { WhittleError } from '../errors';
-import { fileHash, readText, resolveFrom, textHash } from './files';
+import { readText, textHash } from './files';
+import { datasetHash, modelHash } from './hashes';
 import type { Recipe, Step } from './recipe';
-import type { DatasetReference } from './schema';
 import type { Base } from './steps';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
@@ -39,7 +36,7 @@ export async function provenanceOf(
 ): Promise<Provenance> {
   const dataset = recipe.calibration?.dataset;
   return {
-    model: await fileHash(model),
+    model: await modelHash(model, base.graph),
     recipe: recipeHash(recipe.steps, base),
     data: dataset === undefined ? null : await datasetHash(dataset, folder),
   };
@@ -57,22 +54,6 @@ function recipeHash(steps: readonly Step[], { inputs }: Base): string {
     parameters,
   ]);
   return textHash(JSON.stringify([essence, [...inputs]]));
-}
-
-/** The description of a data set, and the file that holds its arrays. */
-async function datasetHash(dataset: DatasetReference, folder: string): Promise<string> {
-  const file = typeof dataset === 'string' ? resolveFrom(folder, dataset) : undefined;
-  const description = file === undefined ? dataset : readDescription(file);
-  const source = (description as { source?: Readonly<Record<string, unknown>> }).source ?? {};
-  const hashes: string[] = [];
-  for (const location of Object.values(source)) {
-    const data =
-      typeof location === 'string'
-        ? resolveFrom(file ? path.dirname(file) : folder, location)
-        : undefined;
-    if (data && existsSync(data)) hashes.push(await fileHash(data));
-  }
-  return textHash(JSON.stringify([description, hashes]));
 }
 
 /** @throws WhittleError when the file is none, or was made from something else */

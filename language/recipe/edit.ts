@@ -2,6 +2,7 @@
  * Edits of a recipe's text: what the designer asks for, as replacements that leave every other character alone. Steps
  * written one below the other are edited as blocks of lines; a recipe in flow style (JSON, say) is printed anew.
  */
+import { isDeepStrictEqual } from 'node:util';
 import {
   isMap,
   isScalar,
@@ -33,6 +34,7 @@ export function editRecipe(text: string, edit: RecipeEdit, fresh: NewRecipe): Te
   const document = parseDocument(text);
   if (document.errors.length > 0 || !isMap(document.contents))
     throw new WhittleError('the recipe has a syntax error', { hint: 'Mend it in the text first' });
+  if (edit.kind === 'part') return partStep(text, edit, fresh);
   const recipe = document.contents as YAMLMap;
   if (recipe.flow) return printedAnew(text, document, edit);
   switch (edit.kind) {
@@ -59,7 +61,7 @@ export function apply(text: string, changes: readonly TextChange[]): string {
     .reduce((now, { start, end, text: by }) => now.slice(0, start) + by + now.slice(end), text);
 }
 
-type StepEdit = Exclude<RecipeEdit, { kind: 'targets' | 'bind' | 'data' }>;
+type StepEdit = Exclude<RecipeEdit, { kind: 'targets' | 'bind' | 'data' | 'part' }>;
 
 function editSteps(text: string, document: Document, edit: StepEdit): TextChange[] {
   const recipe = document.contents as YAMLMap;
@@ -87,6 +89,8 @@ function editSteps(text: string, document: Document, edit: StepEdit): TextChange
       return [setKey(text, stepAt(steps, edit.step), edit.parameter, edit.value)];
     case 'retarget':
       return [setKey(text, stepAt(steps, edit.step), 'at', oneOrList(edit.at))];
+    case 'except':
+      return setExcept(text, stepAt(steps, edit.step), edit.node, edit.excepted);
     case 'enable': {
       const step = stepAt(steps, edit.step);
       return edit.enabled
@@ -215,8 +219,42 @@ const trimmedEnd = (text: string, from: number, to: number): number =>
 function removeKey(text: string, map: YAMLMap, key: string): TextChange[] {
   const pair = map.items.find((item) => isScalar(item.key) && item.key.value === key);
   if (!pair) return [];
-  const range = rangeOf(pair.key)!;
-  return [{ start: lineStart(text, range[0]!), end: lineEnd(text, range[1]!), text: '' }];
+  const start = lineStart(text, rangeOf(pair.key)![0]!);
+  const end = trimmedEnd(text, start, (rangeOf(pair.value) ?? rangeOf(pair.key)!)[1]!);
+  return [{ start, end: lineEnd(text, end - 1), text: '' }];
+}
+
+/** Exceptions need something to be excepted from: a step that says nothing of where it works gets `at: "**"`. */
+function setExcept(text: string, step: YAMLMap, node: string, excepted: boolean): TextChange[] {
+  const written = step.get('except', true);
+  const now = exceptOf(step);
+  if (now.includes(node) === excepted) return [];
+  const wanted = excepted ? [...now, node] : now.filter((other) => other !== node);
+  if (wanted.length === 0) return removeKey(text, step, 'except');
+  if (isSeq(written) && !written.flow) return [setListed(text, written, node, excepted)];
+  const except = setKey(text, step, 'except', wanted);
+  if (step.has('at')) return [except];
+  const at = setKey(text, step, 'at', '**');
+  return [{ ...at, text: at.text + except.text.replace(/^\n/, '') }];
+}
+
+function exceptOf(step: YAMLMap): string[] {
+  const except: unknown = (step.toJSON() as Record<string, unknown>).except ?? [];
+  return (Array.isArray(except) ? except : [except]).map(String);
+}
+
+/** Adds a line to a list of lines, or takes one away. */
+function setListed(text: string, list: YAMLSeq, item: string, listed: boolean): TextChange {
+  if (!listed) {
+    const place = list.items.find((one) => isScalar(one) && one.value === item);
+    const [start, end] = rangeOf(place)!;
+    return { start: lineStart(text, start!), end: lineEnd(text, end! - 1), text: '' };
+  }
+  const [start, last] = rangeOf(list.items.at(-1))!;
+  const indent = /^[ \t]*/.exec(text.slice(lineStart(text, start!)))![0];
+  const end = lineEnd(text, last! - 1);
+  const newline = text[end - 1] === '\n' ? '' : '\n';
+  return { start: end, end, text: `${newline}${indent}- ${inline(item)}\n` };
 }
 
 /** Where a new key goes: below the others, but above the steps of a recipe. */
@@ -253,9 +291,61 @@ function setDataset(text: string, recipe: YAMLMap, use: DataUse, dataset: unknow
   return setKey(text, recipe, use, { ...others, dataset });
 }
 
+// ---- parting a step
+
+type Part = Extract<RecipeEdit, { kind: 'part' }>;
+
+/** A step of the same kind that does the layer differently takes it in; if there is none, one is put behind the step. */
+function partStep(
+  text: string,
+  { step, node, parameter, value }: Part,
+  fresh: NewRecipe,
+): TextChange[] {
+  const edited = (before: string, edit: RecipeEdit) =>
+    apply(before, editRecipe(before, edit, fresh));
+  const wanted = partedStep(text, step, { [parameter]: value });
+  const spared = edited(text, { kind: 'except', step, node, excepted: true });
+  const { steps } = parseDocument(spared).toJS() as { steps: Record<string, unknown>[] };
+  const same = steps.findIndex(
+    ({ at, except, ...rest }, place) =>
+      place > step && at !== undefined && except === undefined && isDeepStrictEqual(rest, wanted),
+  );
+  if (same >= 0) {
+    const at = [steps[same]!.at].flat() as string[];
+    const grown = edited(spared, { kind: 'retarget', step: same, at: [...new Set([...at, node])] });
+    return [wholeChange(text, grown)];
+  }
+  const { pass, ...parameters } = wanted;
+  const added = edited(spared, { kind: 'add', pass: String(pass), at: [node], parameters });
+  return [wholeChange(text, edited(added, { kind: 'move', step: steps.length, to: step + 1 }))];
+}
+
+/** What the other step says besides where it works. */
+function partedStep(text: string, step: number, change: object): Record<string, unknown> {
+  const { steps = [] } = parseDocument(text).toJS() as { steps?: Record<string, unknown>[] };
+  const said = steps[step];
+  if (!said) throw new WhittleError(`there is no step ${step + 1}`);
+  const { at: _, except: __, ...rest } = said;
+  return { ...rest, ...change };
+}
+
+/** What differs between two texts, as one replacement. */
+function wholeChange(before: string, after: string): TextChange {
+  const shorter = Math.min(before.length, after.length);
+  let start = 0;
+  while (start < shorter && before[start] === after[start]) start++;
+  let tail = 0;
+  while (tail < shorter - start && before.at(-1 - tail) === after.at(-1 - tail)) tail++;
+  return { start, end: before.length - tail, text: after.slice(start, after.length - tail) };
+}
+
 // ---- flow style
 
-function printedAnew(text: string, document: Document, edit: RecipeEdit): TextChange[] {
+function printedAnew(
+  text: string,
+  document: Document,
+  edit: Exclude<RecipeEdit, { kind: 'part' }>,
+): TextChange[] {
   const at = (...path: (string | number)[]) => ['steps', ...path];
   switch (edit.kind) {
     case 'targets':
@@ -282,6 +372,15 @@ function printedAnew(text: string, document: Document, edit: RecipeEdit): TextCh
     case 'retarget':
       document.setIn(at(edit.step, 'at'), oneOrList(edit.at));
       break;
+    case 'except': {
+      const step = document.getIn(at(edit.step)) as YAMLMap;
+      const others = exceptOf(step).filter((node) => node !== edit.node);
+      const wanted = edit.excepted ? [...others, edit.node] : others;
+      if (wanted.length > 0 && !step.has('at')) step.set('at', '**');
+      if (wanted.length > 0) step.set('except', document.createNode(wanted, { flow: true }));
+      else step.delete('except');
+      break;
+    }
     case 'enable':
       if (edit.enabled) document.deleteIn(at(edit.step, 'enabled'));
       else document.setIn(at(edit.step, 'enabled'), false);

@@ -1,9 +1,11 @@
 /** What a result has to keep to, and which step and layer is to blame where it does not. */
 import path from 'node:path';
 import { variantsOf } from '../analyses/sensitivity';
-import { CancelledError } from '../errors';
+import { CancelledError, WhittleError } from '../errors';
+import { checkGraph } from '../graph/check';
 import type { Graph, Node } from '../graph/graph';
 import { writeModel } from '../onnx/write';
+import type { Situation } from '../passes/pass';
 import type { Fidelity } from '../protocol';
 import { withScratch } from '../runtime/scratch';
 import { gatherEvidence } from './evidence';
@@ -21,6 +23,17 @@ export interface Blame {
   readonly pass: string;
   /** A layer that is wrong already when the step changes it alone. */
   readonly node: string | undefined;
+}
+
+/** @throws WhittleError for a complaint about the result of a step that what it started from gives no cause for */
+export function requireValid(before: Situation, { step, situation }: Outcome, known: Graph): void {
+  const allowed = new Set([...checkGraph(known), ...checkGraph(before.graph)]);
+  const broken = checkGraph(situation.graph).find((problem) => !allowed.has(problem));
+  if (broken === undefined) return;
+  throw new WhittleError(`the result is not a valid model: ${broken}`, {
+    where: `step ${step.index + 1}, ${step.pass.id}`,
+    hint: 'Nothing was written. Leave the step out',
+  });
 }
 
 /** More layers than this are not tried one by one. */
@@ -92,6 +105,14 @@ export function beyondTolerance(
 }
 
 // ---- kernels
+
+/** The step that made a layer run on integers. */
+export function quantisedBy({ outcomes }: Run, original: Graph, layer: string): Blame | undefined {
+  const found = outcomes.find(({ situation }) =>
+    quantisedLayers(original, situation.graph).includes(layer),
+  );
+  return found && { step: found.step.index + 1, pass: found.step.pass.id, node: layer };
+}
 
 const PRODUCTS = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Kernels that compute such layers in floating point. */

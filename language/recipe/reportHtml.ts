@@ -1,6 +1,6 @@
 /** A report as one HTML file that needs nothing else: no script, no font, no address. */
 import path from 'node:path';
-import type { Change, LayerReport, Report } from '../protocol';
+import { MADE_UP_INPUTS, type Change, type LayerReport, type Report } from '../protocol';
 import { bytes, isOverBudget, ms, reportRemarks, reportRows, whole } from './reportTable';
 
 export function reportHtml(report: Report): string {
@@ -81,6 +81,9 @@ function stepTable({ steps, after: { targets } }: Report): string {
   return `<h2>Steps</h2>${table(['Step', 'Sites', 'Skipped', 'Took', ...heads], rows)}`;
 }
 
+const MADE_UP =
+  '<ul class="bad"><li>The inputs were made up: how near the answers are on real ones is not known.</li></ul>';
+
 function outputTable({ fidelity: { outputs, data, samples } }: Report): string {
   if (outputs.length === 0) return '';
   const rows = outputs.map(({ name, sqnrDb, cosine, maxAbs }) => [
@@ -91,6 +94,7 @@ function outputTable({ fidelity: { outputs, data, samples } }: Report): string {
   ]);
   return `<h2>Outputs against the original ${badge('measured')}</h2>
 <p class="quiet">${samples} samples of ${escape(data)}</p>
+${data === MADE_UP_INPUTS ? MADE_UP : ''}
 ${table(['Output', 'SQNR', 'Cosine', 'Largest difference'], rows)}`;
 }
 

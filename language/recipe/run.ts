@@ -1,6 +1,7 @@
 /** Runs the steps of a recipe, one after the other. */
 import { throwIfCancelled } from '../errors';
 import { enabledSteps } from './decisions';
+import { requireValid } from './postconditions';
 import type { Step } from './recipe';
 import type { Situation } from '../passes/pass';
 import type { GuardReport } from '../protocol';
@@ -48,6 +49,7 @@ export async function runSteps(
     const prepared = prepareStep(base, now, step);
     const decided = await plan(prepared, position);
     const outcome = applyDecisions(base, prepared, decided, false);
+    requireValid(now, outcome, base.graph);
     const verdict = await guard(now, outcome, position);
     if (!verdict?.dropped) outcomes.push(outcome);
     attempts.push({ before: now, outcome, guard: verdict });

@@ -73,6 +73,8 @@ export const recipeSchema = z.strictObject({
       sqnr: decibels.optional(),
       cosine: z.number().max(1).optional(),
       maxAbs: z.number().min(0).optional(),
+      /** Layers made to run on integers that ONNX Runtime may compute in floating point all the same. */
+      unfused: z.int().min(0).optional(),
     })
     .optional(),
   /** What each step has to take off the latency; one that does not is reported, or left out. */

@@ -2,14 +2,17 @@
  * Running the steps of a recipe over a graph. Preview and apply take the same way: select sites, get decisions (planned,
  * remembered or stood in for), rewrite, infer shapes again. Only where decisions come from differs.
  */
+import path from 'node:path';
 import { WhittleError } from '../errors';
 import type { Facts } from '../graph/facts';
 import type { Graph } from '../graph/graph';
 import { inferShapes } from '../graph/shapes/infer';
 import type { Shape } from '../onnx/model';
 import type { Pass, Refusal, SelectedSite, Sites, Situation, StepRequest } from '../passes/pass';
+import { targetProfile } from './bundled';
 import type { Step } from './recipe';
 import { selectNodes } from './selector';
+import { traitsOf } from './traits';
 
 /** A model opened for a recipe: the graph as it was read, and the input shapes that everything is inferred with. */
 export interface Base extends Situation {
@@ -54,10 +57,18 @@ export function prepareStep(base: Base, now: Situation, step: Step): Prepared {
     throw new WhittleError(`${pass.id} cannot take ${first.node}: ${first.reason}`);
   return {
     step,
-    request: { ...now, sites: selected, parameters: step.parameters },
+    request: {
+      ...now,
+      sites: selected,
+      parameters: step.parameters,
+      traits: (target) => traitsOf(targetProfile(target, folderOf(base)), now.graph, now.facts),
+    },
     refused: skipped,
   };
 }
+
+/** Paths of profiles start beside the model. */
+const folderOf = ({ graph }: Base): string => path.dirname(graph.model.path ?? '.');
 
 const knownSites = new WeakMap<Facts, Map<Pass, Sites>>();
 

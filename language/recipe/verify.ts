@@ -21,6 +21,7 @@ export interface VerifyRequest {
   readonly tolerance: Tolerance | undefined;
   /** Layers that should run on integers. */
   readonly quantised: readonly string[];
+  readonly quantisedBy: (layer: string) => Blame | undefined;
   /** Finds the step after which something is wrong. */
   readonly blame: (isWrong: Check) => Promise<Blame | undefined>;
 }
@@ -54,6 +55,7 @@ export async function verify(request: VerifyRequest, control: ApplyControl): Pro
   const broken = await loads(candidate);
   if (broken) throw await refusal(`ONNX Runtime refuses the result: ${broken}`, request, loads);
   const checks = await kernelChecks(request, control);
+  requireIntegers(request, checks);
   const fidelity = await compare(request, control);
   await requireTolerance(request, fidelity, control);
   return { runtime, checks, fidelity, measured: await measure(request, control) };
@@ -64,7 +66,10 @@ async function refusal(
   { blame }: VerifyRequest,
   isWrong: Check,
 ): Promise<WhittleError> {
-  const found = await blame(isWrong);
+  return blaming(what, await blame(isWrong));
+}
+
+function blaming(what: string, found: Blame | undefined): WhittleError {
   if (!found) return new WhittleError(what, { hint: 'Nothing was written' });
   const { step, pass, node } = found;
   return new WhittleError(what, {
@@ -88,6 +93,19 @@ async function kernelChecks(
     checks = { loads: true, kernels: Object.fromEntries(kernels), unfused };
   });
   return checks;
+}
+
+function requireIntegers(
+  { tolerance, quantisedBy }: VerifyRequest,
+  { unfused }: ResultChecks,
+): void {
+  const [first] = unfused;
+  if (!first || tolerance?.unfused === undefined || unfused.length <= tolerance.unfused) return;
+  const { node, kernel } = first;
+  throw blaming(
+    `ONNX Runtime computes ${unfused.length} of the quantised layers in floating point, ${tolerance.unfused} are tolerated: ${node} runs as ${kernel}`,
+    quantisedBy(node),
+  );
 }
 
 async function requireTolerance(

@@ -2,9 +2,10 @@
 import { fork } from 'node:child_process';
 import path from 'node:path';
 import { CancelledError, WhittleError } from '../errors';
-import type { DataReference, Sensitivity } from '../protocol';
+import type { CalibrateRequest, DataReference, Sensitivity, TargetInfo } from '../protocol';
 
-interface About {
+/** A recipe over a model. */
+export interface About {
   readonly recipeText: string;
   readonly recipeFile: string | undefined;
   /** Where paths of the recipe start from. */
@@ -21,7 +22,8 @@ export type JobRequest =
       readonly calibration: DataReference | undefined;
     } & About)
   | ({ readonly kind: 'sensitivity'; readonly step: number; readonly byMetric: boolean } & About)
-  | ({ readonly kind: 'plan' } & About);
+  | ({ readonly kind: 'plan' } & About)
+  | ({ readonly kind: 'calibrate' } & Pick<CalibrateRequest, 'device'>);
 
 export type JobAnswer =
   | {
@@ -33,6 +35,7 @@ export type JobAnswer =
   | { readonly kind: 'applied'; readonly output: string; readonly report: string }
   | { readonly kind: 'analysed'; readonly sensitivity: Sensitivity }
   | { readonly kind: 'planned'; readonly decisions: readonly unknown[] }
+  | { readonly kind: 'calibrated'; readonly target: TargetInfo; readonly file: string }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'failure'; readonly message: string };
 
@@ -41,6 +44,7 @@ interface Answers {
   apply: 'applied';
   sensitivity: 'analysed';
   plan: 'planned';
+  calibrate: 'calibrated';
 }
 type Result<R extends JobRequest> = Extract<JobAnswer, { kind: Answers[R['kind']] }>;
 type Told = Extract<JobAnswer, { kind: 'progress' }>;

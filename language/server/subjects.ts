@@ -15,6 +15,7 @@ import { bindModel, openModel, type BoundModel, type OpenedModel } from '../reci
 import { parseRecipe, type Recipe, type Step } from '../recipe/recipe';
 import { previewSteps, type Preview } from '../recipe/run';
 import type { Outcome } from '../recipe/steps';
+import type { Place } from './effects';
 
 /** A step's parameter in motion. */
 export interface Draft {
@@ -112,6 +113,11 @@ export class Subjects {
   /** The key of each enabled step: what its decisions depend on. */
   keysOf({ bound, recipe }: Subject): string[] {
     return recipe ? stepKeys(bound, recipe.recipe, this.#models.get(bound.file)?.stamp ?? '') : [];
+  }
+
+  placeOf(document: string, { bound }: Subject): Place {
+    const modelStamp = this.#models.get(bound.file)?.stamp ?? '';
+    return { folder: path.dirname(fileOf(document)), modelStamp };
   }
 
   #boundModel(document: string, file: string, shapes: ShapeBindings): BoundModel {

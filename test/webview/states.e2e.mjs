@@ -129,6 +129,18 @@ await suite('states', (check) => {
   });
 
   check(
+    'a report on made-up inputs says so before anything else',
+    { view: 'report', steps: 'two', 'made-up': '1' },
+    async ({ id, page }) => {
+      await id('report-made-up').waitFor();
+      const [first] = await page
+        .locator('[data-testid="report"] > [data-testid]')
+        .evaluateAll((parts) => parts.map((part) => part.dataset.testid));
+      equal(first, 'report-made-up');
+    },
+  );
+
+  check(
     'the report sorts, switches target, and leads to the text',
     { view: 'report', steps: 'two' },
     async ({ page, id, until, sent }) => {

@@ -2,6 +2,7 @@
 import type { DesignerAction } from '../../language/protocol';
 import type { Recipe } from './recipe';
 import type { Selection } from './selection';
+import type { Sensing } from './sensing';
 import type { Popup, State } from './state';
 import type { Store } from './store';
 
@@ -15,12 +16,14 @@ export const KEYS: Readonly<Record<string, DesignerAction>> = {
   t: 'pickTarget',
   h: 'pickMetric',
   w: 'why',
+  s: 'sensitivity',
 };
 
 export function createActions(
   store: Store<State>,
   selection: Selection,
   recipe: Recipe,
+  sensing: Sensing,
   fit: () => void,
 ): Actions {
   const show = (popup: Popup) => store.set({ popup });
@@ -57,6 +60,8 @@ export function createActions(
       if (summary) recipe.enable(step, !summary.enabled);
     }),
     removeStep: onStep(recipe.remove),
+    sensitivity: sensing.ask,
+    excludeLayer: sensing.exclude,
   };
 }
 

@@ -16,6 +16,7 @@ import { createDragging, type Dragging } from './dragging';
 import { createFinding, type Finding } from './finding';
 import { recalled, rememberChanges } from './memory';
 import { createRecipe, type Recipe } from './recipe';
+import { createSensing, type Sensing } from './sensing';
 import { createSelection, type Selection } from './selection';
 import { INITIAL, type State } from './state';
 import { createStore, type Store } from './store';
@@ -29,9 +30,10 @@ export interface App {
   readonly details: Details;
   readonly finding: Finding;
   readonly applying: ApplyControl;
+  readonly sensing: Sensing;
   readonly actions: Actions;
   readonly setTarget: (target: string) => void;
-  readonly setMetric: (metric: Metric) => void;
+  readonly setMetric: (metric: Metric | 'effects') => void;
   /** Folds a pane away, or brings it back. */
   readonly fold: (pane: string) => void;
   readonly reload: () => void;
@@ -48,7 +50,10 @@ export function createApp(host: Host): App {
   const details = createDetails(host, store);
   const finding = createFinding(host, store, selection);
   let fit: (() => void) | null = null;
-  const actions = createActions(store, selection, recipe, () => fit?.());
+  const sensing = createSensing({ host, store, selection, recipe, finding }, () =>
+    designs.refresh(),
+  );
+  const actions = createActions(store, selection, recipe, sensing, () => fit?.());
 
   function arrived(design: Design, isDraft: boolean): void {
     store.set({ design });
@@ -81,6 +86,9 @@ export function createApp(host: Host): App {
     announce(store, text(state === 'ready' ? 'backend.ready' : 'backend.restarting'));
     if (state === 'ready') changed();
   });
+  const tellKeyboard = (here: boolean) => void host.request('keyboard', { here });
+  window.addEventListener('focus', () => tellKeyboard(true));
+  window.addEventListener('blur', () => tellKeyboard(false));
   void start(host, store, () => designs.refresh());
 
   return {
@@ -92,12 +100,16 @@ export function createApp(host: Host): App {
     details,
     finding,
     applying: createApplying(host, store),
+    sensing,
     actions,
     setTarget(target) {
       showTarget(target);
       void host.request('setTarget', { target });
     },
-    setMetric: (metric) => store.set({ metric }),
+    setMetric(metric) {
+      const showsEffects = metric === 'effects';
+      store.set(showsEffects ? { showsEffects } : { showsEffects, metric });
+    },
     fold(pane) {
       const { folded } = store.get();
       const without = folded.filter((other) => other !== pane);
@@ -117,7 +129,12 @@ async function start(host: Host, store: Store<State>, refresh: () => void): Prom
   try {
     const session = await host.request('ready', { protocol: PROTOCOL_VERSION });
     setStrings(session.strings);
-    store.set({ session, target: session.target, ...recalled(session.memory) });
+    store.set({
+      session,
+      target: session.target,
+      sensitivity: session.sensitivity ?? null,
+      ...recalled(session.memory),
+    });
     if (session.view === 'report') {
       await loadReport(host, store);
       return;

@@ -3,7 +3,12 @@
  * parameter in motion waits for the answer under way, so that the picture follows the hand at the pace of the server;
  * any other wish replaces the request under way.
  */
-import type { Design, DesignRequest } from '../../language/protocol';
+import type {
+  Design,
+  DesignRequest,
+  EffectsRequest,
+  StepSensitivity,
+} from '../../language/protocol';
 import { AbandonedError, type Host } from '../host';
 import type { Draft, State } from './state';
 import type { Store } from './store';
@@ -80,6 +85,18 @@ export function createDesignLoader(
   };
 }
 
-function requestOf({ open, target, draft }: State): Omit<DesignRequest, 'document'> {
-  return draft ? { open, target, draft } : { open, target };
+function requestOf({ open, target, draft, sensitivity }: State): Omit<DesignRequest, 'document'> {
+  return {
+    open,
+    target,
+    ...(draft && { draft }),
+    ...(sensitivity && { effects: effectsOf(sensitivity) }),
+  };
 }
+
+const effectsOf = ({ key, pass, step, origins }: StepSensitivity): EffectsRequest => ({
+  key,
+  pass,
+  step,
+  layers: origins,
+});

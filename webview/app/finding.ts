@@ -40,7 +40,7 @@ export function findIn(nodes: readonly ViewNode[], source: string): FindResult {
 
 export interface Finding {
   /** Selects a node and brings it into view, opening what hides it. */
-  readonly show: (id: string) => Promise<void>;
+  readonly show: (id: string, from?: 'effects') => Promise<void>;
   /** Makes closed blocks searchable, unless the model is too large for that. */
   readonly prepare: () => Promise<void>;
   readonly forget: () => void;
@@ -64,12 +64,12 @@ export function createFinding(host: Host, store: Store<State>, selection: Select
   }
 
   const finding: Finding = {
-    async show(id) {
+    async show(id, from) {
       const visible = store.get().design?.view.nodes.some((node) => node.id === id);
       if (!visible) await finding.prepare();
       const nodes = searchable(store.get());
       const node = nodes.find((candidate) => candidate.id === id);
-      if (node) selection.reveal(id, ancestors(node, parentsOf(nodes)));
+      if (node) selection.reveal(id, ancestors(node, parentsOf(nodes)), from);
     },
     prepare() {
       if (store.get().everything) return Promise.resolve();

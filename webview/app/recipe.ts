@@ -20,6 +20,10 @@ export interface Recipe {
   readonly move: (step: number, to: number) => void;
   readonly remove: (step: number) => void;
   readonly retarget: (step: number, at: readonly string[]) => void;
+  /** Leaves a layer out of a step, or takes it in again. */
+  readonly except: (step: number, node: string, excepted: boolean) => void;
+  /** Has a layer done by a step of its own, with another value of a parameter. */
+  readonly part: (step: number, node: string, parameter: string, value: number) => void;
   readonly setTargets: (targets: readonly string[]) => void;
   readonly bind: (symbol: string, size: number) => void;
   readonly undo: () => void;
@@ -121,6 +125,30 @@ export function createRecipe(host: Host, store: Store<State>, designs: DesignLoa
     },
     retarget: (step, at) => {
       void edit({ kind: 'retarget', step, at }, announceTotals);
+    },
+    except(step, node, excepted) {
+      const { title = '', sites = 0 } = steps()[step] ?? {};
+      if (excepted && sites === 1) {
+        store.set({ notice: text('effects.onlyOne', { title }) });
+        return;
+      }
+      void edit({ kind: 'except', step, node, excepted }, (design) => {
+        const words = { node, title, latency: latencySentence(design, store.get().target) };
+        announce(store, text(excepted ? 'say.leftOut' : 'say.takenIn', words));
+        return true;
+      });
+    },
+    part(step, node, parameter, value) {
+      void edit({ kind: 'part', step, node, parameter, value }, (design) => {
+        const words = {
+          node,
+          parameter,
+          value,
+          latency: latencySentence(design, store.get().target),
+        };
+        announce(store, text('say.parted', words));
+        return true;
+      });
     },
     setTargets: (targets) => {
       void edit({ kind: 'targets', targets });

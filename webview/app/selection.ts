@@ -17,7 +17,7 @@ export interface Selection {
   readonly close: (id: string) => void;
   readonly toggle: (id: string) => void;
   /** Opens these blocks and brings a node into view that lies in them. */
-  readonly reveal: (id: string, inside: readonly string[]) => void;
+  readonly reveal: (id: string, inside: readonly string[], from?: 'effects') => void;
   /** Selectors of the chosen nodes, or of one node when it is not among them. */
   readonly sites: (of?: string) => { readonly at: readonly string[]; readonly blocks: number };
 }
@@ -41,14 +41,14 @@ export function createSelection(store: Store<State>, designs: DesignLoader): Sel
         : selected.includes(id)
           ? selected.filter((other) => other !== id)
           : [...selected, id];
-      store.set({ selected: chosen, current: id, step: null });
+      store.set({ selected: chosen, current: id, step: null, effectsOpen: false });
     },
     go(id) {
       selection.pick(id);
       store.set({ focus: { on: 'node', id } });
     },
-    clear: () => store.set({ selected: [], step: null }),
-    step: (step) => store.set({ step }),
+    clear: () => store.set({ selected: [], step: null, effectsOpen: false }),
+    step: (step) => store.set({ step, effectsOpen: false }),
     open(id) {
       if (!node(id)?.foldable || node(id)?.open) return;
       announce(store, text('say.opened', { name: node(id)?.title ?? id }));
@@ -64,8 +64,9 @@ export function createSelection(store: Store<State>, designs: DesignLoader): Sel
       );
     },
     toggle: (id) => (node(id)?.open ? selection.close(id) : selection.open(id)),
-    reveal(id, inside) {
-      store.set({ revealing: id, selected: [id], current: id, step: null });
+    reveal(id, inside, from) {
+      const effectsOpen = from === 'effects';
+      store.set({ revealing: id, selected: [id], current: id, step: null, effectsOpen });
       const missing = inside.filter((block) => !openNow().includes(block));
       if (missing.length > 0) setOpen([...openNow(), ...missing], missing[0]!);
     },

@@ -9,6 +9,7 @@ import type {
   Progress,
   Report,
   Session,
+  StepSensitivity,
   TargetInfo,
   TensorStatistics,
   ViewMemory,
@@ -43,7 +44,7 @@ export interface Offer {
 /** At most one of these floats above the rest. */
 export type Popup =
   | { readonly kind: 'passes'; readonly anchor: 'canvas' | 'library' }
-  | { readonly kind: 'target' | 'metric' | 'addTarget' }
+  | { readonly kind: 'target' | 'metric' | 'addTarget' | 'analyseStep' }
   | { readonly kind: 'menu'; readonly node: string; readonly x: number; readonly y: number };
 
 export type Applying =
@@ -56,9 +57,20 @@ export type Applying =
   | { readonly state: 'done' }
   | { readonly state: 'failed'; readonly message: string };
 
+/** A sensitivity under way. */
+export type Analysing =
+  | { readonly state: 'no' }
+  | {
+      readonly state: 'running' | 'cancelling';
+      readonly step: number | null;
+      readonly progress: Progress | null;
+    }
+  | { readonly state: 'failed'; readonly step: number; readonly message: string };
+
 /** Where the keyboard should be once it is on screen. */
 export type FocusWish =
-  { readonly on: 'parameter' } | { readonly on: 'node' | 'step'; readonly id: string };
+  | { readonly on: 'parameter' | 'effects' | 'analysing' }
+  | { readonly on: 'node' | 'step'; readonly id: string };
 
 export interface State {
   readonly session: Session | null;
@@ -103,6 +115,16 @@ export interface State {
   readonly details: Readonly<Record<string, Loaded<NodeDetails>>>;
   readonly tensors: Readonly<Record<string, Loaded<TensorStatistics>>>;
 
+  readonly analysing: Analysing;
+  /** What was measured last, stale or not. */
+  readonly sensitivity: StepSensitivity | null;
+  /** Nodes show what a step does to them, in place of what they cost. */
+  readonly showsEffects: boolean;
+  /** The inspector shows the table of sensitivities, in place of what is selected. */
+  readonly effectsOpen: boolean;
+  /** The layer of the table that the keyboard is at. */
+  readonly effectRow: number;
+
   readonly folded: readonly string[];
   readonly viewport: ViewMemory['viewport'];
   readonly backend: 'restarting' | 'ready';
@@ -141,6 +163,11 @@ export const INITIAL: State = {
   found: null,
   details: {},
   tensors: {},
+  analysing: { state: 'no' },
+  sensitivity: null,
+  showsEffects: false,
+  effectsOpen: false,
+  effectRow: 0,
   folded: [],
   viewport: null,
   backend: 'ready',

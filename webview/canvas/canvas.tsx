@@ -10,6 +10,7 @@ import {
 } from '@xyflow/react';
 import { useCallback, useMemo, useState, type CSSProperties, type MouseEvent } from 'react';
 import type { GraphView, Metric } from '../../language/protocol';
+import { nodeEffects, type NodeEffects } from '../sensitivity/effects';
 import { useApp, useView } from '../app/context';
 import { text } from '../strings';
 import { CardNodeView } from './cardNode';
@@ -135,8 +136,8 @@ function Graph() {
 class LastFlow {
   #nodes: CardNode[] = [];
 
-  next(view: GraphView | undefined, metric: Metric): CardNode[] {
-    this.#nodes = view ? toFlow(view, metric, this.#nodes) : [];
+  next(view: GraphView | undefined, metric: Metric, effects: NodeEffects | null): CardNode[] {
+    this.#nodes = view ? toFlow(view, metric, this.#nodes, effects) : [];
     return this.#nodes;
   }
 }
@@ -145,5 +146,16 @@ function useFlow(): CardNode[] {
   const view = useView((state) => state.design?.view);
   const metric = useView((state) => state.metric);
   const [last] = useState(() => new LastFlow());
-  return useMemo(() => last.next(view, metric), [last, view, metric]);
+  const effects = useNodeEffects();
+  return useMemo(() => last.next(view, metric, effects), [last, view, metric, effects]);
+}
+
+/** What nodes show in place of their costs, once the design says where. */
+function useNodeEffects(): NodeEffects | null {
+  const found = useView((state) => (state.showsEffects ? state.sensitivity : null));
+  const now = useView((state) => state.design?.effects);
+  return useMemo(
+    () => (found && now?.key === found.key ? nodeEffects(found, now) : null),
+    [found, now],
+  );
 }

@@ -8,31 +8,42 @@ import { percent } from '../format';
 import { text } from '../strings';
 import { Chips } from './chips';
 import { useDetail } from './detail';
-import type { CardNode } from './flow';
+import type { NodeEffect } from '../sensitivity/effects';
+import type { CardNode, Says } from './flow';
 import { heat, heatColour, heatInk, metricOf } from './heat';
 import { NodeFrame } from './nodeFrame';
 
 /** A layer, or a closed block or stack. */
 export const CardNodeView = memo(function CardNodeView({ data }: NodeProps<CardNode>) {
-  const { node, heat: step, level } = data;
+  const { node, heat: step, level, says } = data;
   const detail = useDetail();
-  const style = { '--heat': heatColour(step), '--heat-ink': heatInk(step) } as CSSProperties;
+  const colours = { '--heat': heatColour(step), '--heat-ink': heatInk(step) };
+  const style = (says === 'nothing' ? PLAIN : colours) as CSSProperties;
+  const isUnknown = step === null && says !== 'nothing';
   return (
     <NodeFrame
       node={node}
       level={level}
+      says={says}
       className={`card card-${node.kind} card-${detail}`}
       style={style}
     >
-      <span className={`heat${step === null ? ' heat-unknown' : ''}`} />
-      {detail === 'near' && <Near node={node} />}
-      {detail === 'middle' && <Middle node={node} />}
-      {detail === 'far' && <Area node={node} />}
+      <span className={`heat${isUnknown ? ' heat-unknown' : ''}`} />
+      {detail === 'near' && <Near node={node} says={says} />}
+      {detail === 'middle' && <Middle node={node} says={says} />}
+      {detail === 'far' && <Area node={node} says={says} />}
     </NodeFrame>
   );
 });
 
-function Near({ node }: { readonly node: ViewNode }) {
+const PLAIN = { '--heat': 'var(--card)', '--heat-ink': 'var(--ink)' };
+
+interface SayingProps {
+  readonly node: ViewNode;
+  readonly says: Says;
+}
+
+function Near({ node, says }: SayingProps) {
   const metric = useView((state) => state.metric);
   return (
     <>
@@ -44,22 +55,31 @@ function Near({ node }: { readonly node: ViewNode }) {
         <span className="card-op">{node.subtitle}</span>
       </div>
       <Shape node={node} />
-      {metric === 'latency' && <Strip parts={node.strip} />}
+      {metric === 'latency' && says === 'cost' && <Strip parts={node.strip} />}
       <div className={`card-foot${isCrowded(node) ? ' is-crowded' : ''}`}>
         <Chips chips={node.chips} />
-        <Cost node={node} />
+        <Saying node={node} says={says} />
       </div>
     </>
   );
 }
 
-function Middle({ node }: { readonly node: ViewNode }) {
+function Middle({ node, says }: SayingProps) {
   return (
     <>
-      <div className="card-title">{node.title}</div>
-      <Cost node={node} />
+      <div className="card-line">
+        <span className="card-title">{node.title}</span>
+        <Bits chips={node.chips} />
+      </div>
+      <Saying node={node} says={says} />
     </>
   );
+}
+
+/** The precision that the recipe gives a node, where there is no room for all that it did. */
+function Bits({ chips }: { readonly chips: ViewNode['chips'] }) {
+  const bits = chips.find(({ family }) => family === 'quantize');
+  return bits ? <span className="card-bits family-quantize">{bits.text}</span> : null;
 }
 
 /** Letters of chips that leave room for the cost and what it was before. */
@@ -105,13 +125,14 @@ function Shape({ node }: { readonly node: ViewNode }) {
 }
 
 /** A coloured area with its name and share, as far as they fit. */
-function Area({ node }: { readonly node: ViewNode }) {
+function Area({ node, says }: SayingProps) {
   const share = useView((state) => node.cost.share[state.metric]);
+  const words = says === 'cost' ? share !== null && percent(share) : effectOf(says)?.words;
   return (
     <div className="card-area">
       <div className="card-area-words">
         <span>{node.title}</span>
-        {share !== null && <span>{percent(share)}</span>}
+        {words && <span>{words}</span>}
       </div>
     </div>
   );
@@ -126,6 +147,24 @@ function Strip({ parts }: { readonly parts: readonly number[] }) {
       {parts.map((part, index) => (
         <span key={index} style={{ flexGrow: part, background: heatColour(heat(part, largest)) }} />
       ))}
+    </div>
+  );
+}
+
+const effectOf = (says: Says): NodeEffect | null => (typeof says === 'object' ? says : null);
+
+/** The cost, or what a step does to the node. */
+export function Saying({ node, says }: SayingProps) {
+  if (says === 'cost') return <Cost node={node} />;
+  if (says === 'nothing') return null;
+  const { layers, stale, words } = says;
+  return (
+    <div className={`card-cost card-effect${stale ? ' is-stale' : ''}`}>
+      {stale && <Icon name="history" />}
+      {words}
+      {layers > 1 && (
+        <span className="card-share"> · {text('effects.worstOf', { count: layers })}</span>
+      )}
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import type { NodeProps } from '@xyflow/react';
 import { memo, type CSSProperties } from 'react';
-import { Chevron, Cost } from './cardNode';
+import { Chevron, Saying } from './cardNode';
 import { useDetail } from './detail';
 import type { CardNode } from './flow';
 import { heatColour } from './heat';
@@ -8,12 +8,13 @@ import { NodeFrame } from './nodeFrame';
 
 /** An open block: a frame behind its parts, with its totals in the head. */
 export const ContainerNodeView = memo(function ContainerNodeView({ data }: NodeProps<CardNode>) {
-  const { node, heat, level } = data;
+  const { node, heat, level, says } = data;
   const detail = useDetail();
   return (
     <NodeFrame
       node={node}
       level={level}
+      says={says}
       className={`container container-${detail}`}
       style={{ '--heat': heatColour(heat) } as CSSProperties}
     >
@@ -26,7 +27,7 @@ export const ContainerNodeView = memo(function ContainerNodeView({ data }: NodeP
             </span>
             {detail === 'near' && <span className="card-op">{node.subtitle}</span>}
           </div>
-          {detail === 'near' && <Cost node={node} />}
+          {detail === 'near' && <Saying node={node} says={says} />}
         </div>
       )}
     </NodeFrame>

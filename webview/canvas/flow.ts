@@ -2,23 +2,41 @@
 import type { Node } from '@xyflow/react';
 import type { GraphView, Metric, ViewNode } from '../../language/protocol';
 import { equal } from '../common/equal';
+import type { NodeEffect, NodeEffects } from '../sensitivity/effects';
 import { heat, largestShare, type Heat } from './heat';
 
+/** What a node says and is coloured by: its cost, or what a step does to it, or nothing where that was not measured. */
+export type Says = NodeEffect | 'cost' | 'nothing';
+
 export type CardNode = Node<
-  { readonly node: ViewNode; readonly heat: Heat; readonly level: number },
+  {
+    readonly node: ViewNode;
+    readonly heat: Heat;
+    readonly level: number;
+    readonly says: Says;
+  },
   'card' | 'container' | 'port'
 >;
 
 /** Open blocks lie behind what they hold; the lines between are drawn in between, at 999. */
 const ABOVE_CONTAINERS = 1000;
 
-export function toFlow(view: GraphView, metric: Metric, previous: readonly CardNode[]): CardNode[] {
+/** @param effects in place of what nodes cost */
+export function toFlow(
+  view: GraphView,
+  metric: Metric,
+  previous: readonly CardNode[],
+  effects: NodeEffects | null = null,
+): CardNode[] {
   const levels = levelsOf(view.nodes);
   const largest = largestShare(view.nodes, metric);
   const known = new Map(previous.map((node) => [node.id, node]));
   return view.nodes.map((node) => {
     const level = levels.get(node.id) ?? 0;
-    const data = { node, heat: heat(node.cost.share[metric], largest), level };
+    const effect = effects?.get(node.id);
+    const step = effects ? (effect?.heat ?? null) : heat(node.cost.share[metric], largest);
+    const says: Says = effects ? (effect ?? 'nothing') : 'cost';
+    const data = { node, heat: step, level, says };
     const old = known.get(node.id);
     return old && equal(old.data, data) ? old : flowNode(data);
   });

@@ -4,18 +4,20 @@ import { useApp, useView } from '../app/context';
 import { refusal } from '../app/dragging';
 import type { State } from '../app/state';
 import { useDetail } from './detail';
+import type { Says } from './flow';
 import { spokenNode } from './spoken';
 
 interface NodeFrameProps {
   readonly node: ViewNode;
   readonly level: number;
+  readonly says: Says;
   readonly className: string;
   readonly style?: CSSProperties;
   readonly children: ReactNode;
 }
 
 /** What all nodes share: name, role, focus, selection, and how they take a pass. */
-export function NodeFrame({ node, level, className, style, children }: NodeFrameProps) {
+export function NodeFrame({ node, level, says, className, style, children }: NodeFrameProps) {
   const app = useApp();
   const { id, open } = node;
   const element = useRef<HTMLDivElement>(null);
@@ -58,7 +60,7 @@ export function NodeFrame({ node, level, className, style, children }: NodeFrame
       style={style}
       role="treeitem"
       tabIndex={isCurrent ? 0 : -1}
-      aria-label={spokenNode(node, metric)}
+      aria-label={spokenNode(node, metric, says)}
       aria-level={level + 1}
       aria-selected={selected}
       aria-expanded={node.foldable || node.open ? node.open : undefined}

@@ -16,6 +16,7 @@ export type IconName =
   | 'discard'
   | 'error'
   | 'file-code'
+  | 'flame'
   | 'folder-opened'
   | 'go-to-file'
   | 'graph'

@@ -7,6 +7,7 @@ import { Library } from '../library/library';
 import { DropOffer } from '../library/dropOffer';
 import { DragGhost } from '../library/dragGhost';
 import { RecipePane } from '../recipe/recipePane';
+import { StepPicker } from '../sensitivity/stepPicker';
 import { ApplyPanel } from '../states/applyPanel';
 import { Banners } from '../states/banners';
 import { CannotOpen } from '../states/cannotOpen';
@@ -22,6 +23,7 @@ export function Designer() {
   const app = useApp();
   const error = useView((state) => (state.design ? null : state.designError));
   const hasDesign = useView((state) => state.design !== null);
+  const effects = useView((state) => state.effectsOpen);
   const folded = useView((state) => state.folded);
 
   useEffect(() => {
@@ -38,6 +40,7 @@ export function Designer() {
   if (!hasDesign) return <Skeleton />;
   const classes = [
     'designer',
+    effects ? 'has-effects' : '',
     ...['left', 'inspector', 'totals'].map((pane) => (folded.includes(pane) ? `no-${pane}` : '')),
   ];
   return (
@@ -54,6 +57,7 @@ export function Designer() {
         <Canvas />
         <ApplyPanel />
         <PassPicker />
+        <StepPicker />
       </main>
       {!folded.includes('inspector') && (
         <aside className="side inspector" aria-label={text('inspector.label')}>

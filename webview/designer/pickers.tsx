@@ -27,19 +27,33 @@ export function TargetPicker() {
 export function MetricPicker() {
   const app = useApp();
   const metric = useView((state) => state.metric);
+  const found = useView((state) => state.sensitivity);
+  const showsEffects = useView((state) => state.showsEffects && state.sensitivity !== null);
+  const costs = METRICS.map((id) => ({
+    id,
+    label: text(`metric.${id}`),
+    detail: text(`metric.${id}.detail`),
+    current: !showsEffects && id === metric,
+  }));
+  const effects = {
+    id: 'effects' as const,
+    label: text('effects.picker'),
+    detail: found
+      ? text('effects.picker.detail', { title: found.title })
+      : text('effects.picker.none'),
+    current: showsEffects,
+  };
   return (
     <Picker
       kind="metric"
       label={text('pick.metric')}
-      shown={text(`metric.${metric}`)}
+      shown={text(showsEffects ? 'effects.picker' : `metric.${metric}`)}
       caption={text('header.colourBy')}
-      items={METRICS.map((id) => ({
-        id,
-        label: text(`metric.${id}`),
-        detail: text(`metric.${id}.detail`),
-        current: id === metric,
-      }))}
-      onPick={(id) => app.setMetric(id as Metric)}
+      items={[...costs, effects]}
+      onPick={(id) => {
+        if (id === 'effects' && !found) app.sensing.ask();
+        else app.setMetric(id as Metric | 'effects');
+      }}
     />
   );
 }

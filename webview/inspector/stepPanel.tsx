@@ -10,6 +10,7 @@ import { NodeLink } from './values';
 
 /** The form of one step: its parameters, where it works, and what it left alone. */
 export function StepPanel({ step, index }: { readonly step: StepSummary; readonly index: number }) {
+  const app = useApp();
   const pass = useView((state) => state.passes.find(({ id }) => id === step.pass));
   return (
     <div className={`panel family-${step.family}`} data-testid="step-panel">
@@ -30,6 +31,17 @@ export function StepPanel({ step, index }: { readonly step: StepSummary; readonl
         </Row>
       </dl>
       {pass && <ParameterForm pass={pass} step={step} index={index} />}
+      <div className="buttons step-actions">
+        <Button
+          secondary
+          icon="flame"
+          testId="measure-sensitivity"
+          title={text('effects.measureTitle')}
+          onClick={() => app.sensing.show(index)}
+        >
+          {text('effects.measure')}
+        </Button>
+      </div>
       <Where step={step} index={index} />
       {step.skipped.length > 0 && (
         <Section id="skipped" title={text('step.skipped')} count={step.skipped.length}>

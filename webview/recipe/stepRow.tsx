@@ -81,6 +81,13 @@ export function StepRow({ step, index, count, offset, lifted, handlers }: StepRo
         )}
       </button>
       <IconButton
+        icon="flame"
+        label={text('effects.measureTitle')}
+        testId={`step-sensitivity-${index}`}
+        skipTab
+        onClick={() => app.sensing.show(index)}
+      />
+      <IconButton
         icon="trash"
         label={text('step.remove', { title: step.title })}
         keys={text('key.delete')}

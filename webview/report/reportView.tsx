@@ -1,7 +1,8 @@
 import { useState } from 'react';
-import type { Report } from '../../language/protocol';
+import { MADE_UP_INPUTS, type Report } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
 import { Button } from '../common/elements';
+import { Icon } from '../common/icon';
 import { text } from '../strings';
 import { Skeleton } from '../states/skeleton';
 import { Environment } from './environment';
@@ -57,6 +58,7 @@ function Page({ report }: { readonly report: Report }) {
           </Button>
         </div>
       </header>
+      {report.fidelity.data === MADE_UP_INPUTS && <MadeUp />}
       <Skipped steps={report.steps} />
       <Headline report={report} />
       {target != null && (
@@ -69,6 +71,15 @@ function Page({ report }: { readonly report: Report }) {
       <LayerTable layers={report.layers} target={target ?? null} />
       <Environment report={report} />
     </main>
+  );
+}
+
+/** First, because everything below that compares answers rests on it. */
+function MadeUp() {
+  return (
+    <p className="report-note report-note-loud" role="note" data-testid="report-made-up">
+      <Icon name="warning" /> {text('report.madeUp')}
+    </p>
   );
 }
 

@@ -5,7 +5,7 @@ import { Icon } from '../common/icon';
 import { IconButton } from '../common/iconButton';
 import { QuickPick } from '../common/quickPick';
 import { targetItems } from '../designer/pickers';
-import { exact, type Unit } from '../format';
+import { exact, quantity, type Unit } from '../format';
 import { text } from '../strings';
 import { Budget } from './budget';
 
@@ -22,7 +22,7 @@ export function Totals() {
           <thead>
             <tr>
               <th scope="col">{text('totals.target')}</th>
-              <th scope="col" colSpan={2}>
+              <th scope="col" colSpan={3}>
                 {text('metric.latency')}
               </th>
               <th scope="col">{text('metric.energy')}</th>
@@ -60,6 +60,7 @@ interface TargetRowProps {
 function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
   const app = useApp();
   const { target, title, latencyMs, energyMj, peakMemoryBytes, bound, basis, warnings } = row;
+  const { confidence } = row;
   const removable = chosen.includes(target) && chosen.length > 1;
   return (
     <tr
@@ -105,6 +106,9 @@ function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
       <td className="totals-difference">
         <Difference change={latencyMs} />
       </td>
+      <td>
+        <Confidence confidence={confidence} />
+      </td>
       <td className="totals-number">
         {energyMj.after === null && latencyMs.after !== null ? (
           <span className="quiet">{text('totals.noEnergy')}</span>
@@ -130,6 +134,26 @@ function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
         {basis}
       </td>
     </tr>
+  );
+}
+
+/** Where a measurement would most likely lie, and whether anybody checked for networks of this kind. */
+function Confidence({ confidence }: { readonly confidence: TargetTotals['confidence'] }) {
+  const { level, lowMs, highMs, note } = confidence;
+  const isDoubtful = level === 'not validated';
+  const known = lowMs !== null && highMs !== null;
+  if (!known && !isDoubtful) return null;
+  return (
+    <small
+      className={`confidence${isDoubtful ? ' is-doubtful' : ''}`}
+      data-level={level}
+      title={[known ? text('totals.likelyTitle') : '', note].filter(Boolean).join('\n')}
+    >
+      {isDoubtful && <Icon name="question" />}
+      {known &&
+        text('totals.likely', { low: quantity(lowMs, 'time'), high: quantity(highMs, 'time') })}
+      {isDoubtful && (known ? ` · ${text('totals.notValidated')}` : text('totals.notValidated'))}
+    </small>
   );
 }
 

@@ -1,6 +1,6 @@
 /** Convolutions. MACs by PyTorch's convention: every output times every tap, padding included. */
 import { intAttribute, intsAttribute, stringAttribute } from '../../graph/graph';
-import type { ConvLoops } from '../workload';
+import type { ConvLoops, PoolLoops } from '../workload';
 import {
   NotKnown,
   product,
@@ -20,6 +20,21 @@ interface ConvForm {
   readonly channelsLast?: boolean;
   /** Arithmetic beside the products, per output element. */
   readonly extraOps?: number;
+}
+
+/** The window of a pooling; one over the whole picture where no kernel is given. */
+export function poolLoops(node: NodeReading, channelsLast: boolean): PoolLoops | undefined {
+  if (node.input(0).length < 3) return undefined;
+  const [batch, channels, input] = splitLayout(node.input(0), channelsLast);
+  const [, , output] = splitLayout(node.output(), channelsLast);
+  const kernel = intsAttribute(node.node, 'kernel_shape') ?? input;
+  if (kernel.length !== input.length || output.length !== input.length) return undefined;
+  const ones = kernel.map(() => 1);
+  const strides = intsAttribute(node.node, 'strides') ?? ones;
+  const dilations = intsAttribute(node.node, 'dilations') ?? ones;
+  const extents = kernel.map((size, axis) => (size - 1) * (dilations[axis] ?? 1) + 1);
+  const paddedInput = padded(node, { input, output, strides, extents });
+  return { batch, channels, kernel, input, paddedInput, output, strides };
 }
 
 const conv =

@@ -2,7 +2,7 @@
 import { Untold } from '../../errors';
 import type { NodeRecord } from '../../onnx/model';
 import type { ElementType } from '../../onnx/schema';
-import type { ConvLoops, MatmulLoops, WorkloadKind } from '../workload';
+import type { ConvLoops, MatmulLoops, PoolLoops, WorkloadKind } from '../workload';
 
 /** One operator of the table: how it is counted and what its inputs are for. */
 export interface Operator {
@@ -41,6 +41,7 @@ export interface Count {
   readonly ops: number;
   readonly conv?: ConvLoops;
   readonly matmul?: MatmulLoops;
+  readonly window?: PoolLoops;
   /** The input that the multiplier reads, and the one that holds its weights. */
   readonly data?: number;
   readonly weight?: number;

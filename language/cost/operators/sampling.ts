@@ -1,13 +1,28 @@
 /** Pooling, reductions, resizing, sorting and transforms. */
 import { intAttribute, intsAttribute, stringAttribute } from '../../graph/graph';
+import { poolLoops } from './convolution';
 import { NotKnown, product, type Count, type NodeReading, type Operator } from './operator';
 
 const perInput = (ops: number) => (node: NodeReading) => ({ ops: ops * product(node.input(0)) });
 
 /** Every output looks at its whole window. */
-const pooling = (ops: number) => (node: NodeReading) => ({
-  ops: ops * product(node.output()) * product(intsAttribute(node.node, 'kernel_shape') ?? []),
+const pooling =
+  (ops: number, channelsLast = false) =>
+  (node: NodeReading) => ({
+    ops: ops * product(node.output()) * product(intsAttribute(node.node, 'kernel_shape') ?? []),
+    ...windowOf(node, channelsLast),
+  });
+
+const globalPooling = (ops: number) => (node: NodeReading) => ({
+  ...perInput(ops)(node),
+  ...windowOf(node),
 });
+
+function windowOf(node: NodeReading, channelsLast = false): Pick<Count, 'window'> {
+  const isLast = channelsLast || intAttribute(node.node, 'channels_last', 0) === 1;
+  const window = poolLoops(node, isLast);
+  return window ? { window } : {};
+}
 
 /** Interpolation along each axis that changes size: so many products and one addition less. */
 function resize(node: NodeReading): Count {
@@ -74,13 +89,13 @@ export const SAMPLING: Readonly<Record<string, Operator>> = {
   MaxPool: { kind: 'pooling', count: pooling(1) },
   AveragePool: { kind: 'pooling', count: pooling(1) },
   LpPool: { kind: 'pooling', count: pooling(2) },
-  GlobalMaxPool: { kind: 'pooling', count: perInput(1) },
-  GlobalAveragePool: { kind: 'pooling', count: perInput(1) },
-  GlobalLpPool: { kind: 'pooling', count: perInput(2) },
+  GlobalMaxPool: { kind: 'pooling', count: globalPooling(1) },
+  GlobalAveragePool: { kind: 'pooling', count: globalPooling(1) },
+  GlobalLpPool: { kind: 'pooling', count: globalPooling(2) },
   MaxRoiPool: { kind: 'pooling', count: perInput(1) },
   MaxUnpool: { kind: 'movement', count: () => ({ ops: 0 }), settings: [2] },
   RoiAlign: { kind: 'pooling', count: roiAlign },
-  'com.microsoft:NhwcMaxPool': { kind: 'pooling', count: pooling(1) },
+  'com.microsoft:NhwcMaxPool': { kind: 'pooling', count: pooling(1, true) },
   'com.microsoft:QLinearAveragePool': {
     kind: 'pooling',
     count: pooling(1),
@@ -88,7 +103,7 @@ export const SAMPLING: Readonly<Record<string, Operator>> = {
   },
   'com.microsoft:QLinearGlobalAveragePool': {
     kind: 'pooling',
-    count: perInput(1),
+    count: globalPooling(1),
     settings: [1, 2, 3, 4],
   },
   'com.microsoft:QLinearReduceMean': {

@@ -27,3 +27,6 @@ export function operatorOf(node: NodeRecord): Operator | undefined {
   const domain = canonicalDomain(node.domain);
   return TABLE.get(domain ? `${domain}:${node.op}` : node.op);
 }
+
+/** Of an operator of the ONNX standard. */
+export const operatorKind = (op: string): Operator['kind'] | undefined => TABLE.get(op)?.kind;

@@ -4,10 +4,12 @@ import { quantisable } from '../layers';
 import type { Pass, Range, Refusal, Site, StepRequest } from '../pass';
 import { QdqWriter } from '../qdq';
 import { toIntegerOperators } from '../qoperator';
+import type { Smoothing } from '../smoothing';
 import { arrange } from './int8/arrangement';
 import { foldInto } from './int8/folding';
 import { measureRanges, mostSensitive } from './int8/plan';
 import { floatByRule } from './int8/rules';
+import { planSmoothing, smoothable, smoothAll } from './int8/smoothing';
 
 const parameters = z.strictObject({
   form: z.enum(['fast', 'full']).default('fast').meta({
@@ -42,6 +44,11 @@ const parameters = z.strictObject({
     title: 'Percentile',
     description: 'How many percent of the elements lie within the range, for ranges: percentile',
   }),
+  smooth: z.enum(['auto', 'off']).default('auto').meta({
+    title: 'Smoothing',
+    description:
+      'auto: where a few channels of a matrix layer’s input are so large that the others would be rounded away, they are divided by factors that its weights are multiplied with; off: never',
+  }),
   exclude: z.int().min(0).default(0).meta({
     title: 'Exclude',
     description: 'How many of the most sensitive sites stay float, as measured one by one',
@@ -64,6 +71,7 @@ interface Decisions {
   readonly ranges: Readonly<Record<string, Range>> | null;
   /** Sites that stay as they are. */
   readonly float: readonly string[];
+  readonly smoothings: readonly Smoothing[];
 }
 
 const int8: Pass<Parameters, Decisions> = {
@@ -93,25 +101,30 @@ const int8: Pass<Parameters, Decisions> = {
   },
 
   async plan(request, evidence) {
-    const { graph, facts, sites, parameters } = request;
+    const { facts, sites, parameters } = request;
     const float = floatsOf(request);
-    if (parameters.mode === 'dynamic') return { ranges: {}, float };
+    if (parameters.mode === 'dynamic') return { ranges: {}, float, smoothings: [] };
+    const graph = request.graph.fork();
+    const groups = smoothable(graph, facts, sites, new Set(float));
+    const smoothings =
+      parameters.smooth === 'auto' ? await planSmoothing(graph, groups, evidence) : [];
+    smoothAll(graph, groups, smoothings);
     const { values } = arrange(graph, facts, sites, new Set(float));
     const measured = values.filter((value) => value.like === undefined).map((value) => value.name);
     const { ranges: method, percentile, exclude: count, maxDeviation } = parameters;
     const ranges = await measureRanges(graph, measured, { method, percentile }, evidence);
     const quantisedBut = (more: readonly string[]) => {
-      const candidate = graph.fork();
-      rewrite({ ...request, graph: candidate }, { ranges, float: [...float, ...more] });
+      const candidate = request.graph.fork();
+      rewrite({ ...request, graph: candidate }, { ranges, smoothings, float: [...float, ...more] });
       return candidate;
     };
     const open = sites.map(({ node }) => node).filter((node) => !float.includes(node));
     const limits = { count, maxDeviation };
     const sensitive = await mostSensitive(open, limits, quantisedBut, evidence);
-    return { ranges, float: [...float, ...sensitive] };
+    return { ranges, smoothings, float: [...float, ...sensitive] };
   },
 
-  standIn: (request) => ({ ranges: null, float: floatsOf(request) }),
+  standIn: (request) => ({ ranges: null, float: floatsOf(request), smoothings: [] }),
 
   rewrite,
 };
@@ -127,10 +140,14 @@ function rewrite(request: StepRequest<Parameters>, decisions: Decisions): readon
 }
 
 function rewriteStatically(
-  { graph, facts, sites, parameters }: StepRequest<Parameters>,
-  { ranges, float }: Decisions,
+  request: StepRequest<Parameters>,
+  { ranges, float, smoothings }: Decisions,
 ): readonly Refusal[] {
+  const { graph, facts, sites, parameters } = request;
+  // Sites that measurement left float read the smoothed values too.
+  const ruled = smoothings.length ? floatsOf(request) : [];
   const { weights, activations, overflow, format } = parameters;
+  smoothAll(graph, smoothable(graph, facts, sites, new Set(ruled)), smoothings);
   const arrangement = arrange(graph, facts, sites, new Set(float));
   const { layers, uses, values, folds, refused } = arrangement;
   for (const { producer, fold } of folds) foldInto(graph, producer, fold);

@@ -84,6 +84,45 @@ describe('apply', { timeout: 120_000 }, () => {
   });
 });
 
+describe('the guard of a recipe', { timeout: 120_000 }, () => {
+  const prune = { pass: 'prune.magnitude', ratio: 0.5 };
+  const guarded = (name: string, guard: object): string => {
+    const file = path.join(host.folder, `${name}.whittle.yaml`);
+    const content = { version: 1, model: RESNET, targets: [PHONE], guard, steps: [prune] };
+    writeFileSync(file, JSON.stringify(content));
+    return file;
+  };
+
+  it('reports a step that gains less than is asked of it', async () => {
+    const file = guarded('kept', { minGain: '2%' });
+    const { code, stdout } = await whittle(['apply', file, '-o', at('kept.onnx')], terminal());
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /takes 0\.00 % off the latency .*\(modelled\), less than 2\.00 %\. It was kept/,
+    );
+    expect(stdout).not.toMatch(/, left out/);
+  });
+
+  it('drops it when asked', async () => {
+    const file = guarded('dropped', { minGain: '2%', drop: true });
+    const output = at('dropped.onnx');
+    const { code, stdout } = await whittle(['apply', file, '-o', output], terminal());
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/prune\.magnitude: 22 sites in .*, left out/);
+    expect(stdout).toMatch(/It was left out/);
+    const { before, after } = JSON.parse(readFileSync(at('dropped.report.json'), 'utf8')) as {
+      before: object;
+      after: object;
+    };
+    expect(after).toEqual({ ...before, fileBytes: expect.any(Number) as number });
+    const same = await answer<{ outputs: object[] }>(
+      ['evaluate', output, '--against', RESNET, '--samples', '2'],
+      terminal(),
+    );
+    expect(same.outputs).toMatchObject([{ maxAbs: 0 }]);
+  });
+});
+
 describe('evaluate', { timeout: 120_000 }, () => {
   it('gives the metric of a model', async () => {
     const args = ['evaluate', RESNET, '--data', DATA, '--samples', '64'];

@@ -121,7 +121,7 @@ describe('energy of the array', () => {
   it('is saved by zeros where the array gates them, the cycles are not', () => {
     const sparse: Workload = {
       ...CONV,
-      sparsity: () => ({ density: 0.25, estimated: true, pattern: 'unstructured' }),
+      sparsity: () => ({ density: 0.25, estimated: true }),
     };
     expect(energyPj(sparse)).toBeCloseTo((macs * 4.6) / 4, 0);
     expect(asicCost(layer(sparse), quiet)).toMatchObject({

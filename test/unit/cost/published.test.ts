@@ -5,7 +5,7 @@ import type { TargetProfile } from '../../../language/cost/profile';
 import { Graph } from '../../../language/graph/graph';
 import { readModelFile } from '../../../language/onnx/read';
 import { shared } from '../../shared';
-import { bundled, factsOf, readTable } from './subject';
+import { bundled, factsOf, rankCorrelation, readTable } from './subject';
 
 type Row = Record<string, string>;
 interface Pair {
@@ -66,21 +66,6 @@ function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
   return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
-}
-
-/** Spearman's: Pearson's of the ranks, equal values sharing theirs. */
-function rankCorrelation(a: readonly number[], b: readonly number[]): number {
-  const ranks = (values: readonly number[]) =>
-    values.map((value) => {
-      const below = values.filter((other) => other < value).length;
-      const equal = values.filter((other) => other === value).length;
-      return below + (equal - 1) / 2;
-    });
-  const [x, y] = [ranks(a), ranks(b)];
-  const mean = (a.length - 1) / 2;
-  const product = (p: readonly number[], q: readonly number[]) =>
-    p.reduce((sum, value, i) => sum + (value - mean) * (q[i]! - mean), 0);
-  return product(x, y) / Math.sqrt(product(x, x) * product(y, y));
 }
 
 const isCpu = (precision: string) => (row: Row) =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { analogTime, mapWeights, reramCost } from '../../../language/cost/reram';
+import { analogTime, mapWeights } from '../../../language/cost/crossbar';
+import { reramCost } from '../../../language/cost/reram';
 import { totalMs } from '../../../language/cost/phases';
 import type { ReramProfile } from '../../../language/cost/profile';
 import { bundled, fixture, numbers, workloadOf } from './subject';
@@ -22,6 +23,7 @@ const mnsimCrossbar: ReramProfile['crossbar'] = {
   cellBits: 1,
   polarity: 'differential',
   slices: 'apart',
+  compaction: false,
   wholeKernels: true,
 };
 
@@ -206,7 +208,7 @@ describe('a layer on crossbars', () => {
   it('saves reads of zero weights only where zeros draw no current', () => {
     const sparse = {
       ...conv,
-      sparsity: () => ({ density: 0.5, estimated: false, pattern: 'unstructured' as const }),
+      sparsity: () => ({ density: 0.5, estimated: false }),
     };
     const differential = {
       ...isaac,

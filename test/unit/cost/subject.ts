@@ -103,3 +103,18 @@ export const fixture = (name: string): Record<string, string>[] =>
 /** Numbers of a row by their columns. */
 export const numbers = (row: Record<string, string>): Record<string, number> =>
   Object.fromEntries(Object.entries(row).map(([name, cell]) => [name, Number(cell)]));
+
+/** Spearman's: Pearson's of the ranks, equal values sharing theirs. */
+export function rankCorrelation(a: readonly number[], b: readonly number[]): number {
+  const ranks = (values: readonly number[]) =>
+    values.map((value) => {
+      const below = values.filter((other) => other < value).length;
+      const equal = values.filter((other) => other === value).length;
+      return below + (equal - 1) / 2;
+    });
+  const [x, y] = [ranks(a), ranks(b)];
+  const mean = (a.length - 1) / 2;
+  const product = (p: readonly number[], q: readonly number[]) =>
+    p.reduce((sum, value, i) => sum + (value - mean) * (q[i]! - mean), 0);
+  return product(x, y) / Math.sqrt(product(x, x) * product(y, y));
+}

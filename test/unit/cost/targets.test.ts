@@ -64,7 +64,7 @@ describe('bundled targets', () => {
       oneOf: { properties: Record<string, unknown> }[];
     };
     expect(schema.oneOf.map(({ properties }) => properties.kind)).toEqual(
-      ['mobile', 'fpga', 'asic', 'reram'].map((kind) => ({ type: 'string', const: kind })),
+      ['mobile', 'host', 'fpga', 'asic', 'reram'].map((kind) => ({ type: 'string', const: kind })),
     );
   });
 });

@@ -86,12 +86,70 @@ describe('edits of a recipe', () => {
       ['targets: [mobile.pixel3-cpu] # the phone'],
       ['targets: [reram.isaac] # the phone'],
     ],
+    [
+      'except a layer',
+      { kind: 'except', step: 0, node: '/a/fc', excepted: true },
+      [],
+      ['    except: [/a/fc]'],
+    ],
     ['bind a size', { kind: 'bind', symbol: 'batch', size: 1 }, [], ['shapes: {batch: 1}']],
   ];
   it.each(cases)('%s and touch nothing else', (_, edit, gone, come) => {
     const after = edited(RECIPE, edit);
     expect(difference(RECIPE, after)).toEqual({ gone, come });
     expect(recipeOf(after)).toBeDefined();
+  });
+
+  it('except layers one after the other, and take them in again', () => {
+    const except = (text: string, node: string, excepted = true) =>
+      edited(text, { kind: 'except', step: 0, node, excepted });
+    const head = 'version: 1\nsteps:\n  - pass: quantize.int8';
+    const lists = [
+      [`${head}\n# kept\n`, '# kept'],
+      [`${head}\n    at: "**"\n    except: /x\n`, 'except: [/x, /a]'],
+      [
+        `${head}\n    at: "**"\n    except:\n      # why\n      - /x # loud\n  - pass: prune.magnitude\n`,
+        '      # why\n      - /x # loud\n      - /a\n',
+      ],
+      ['{"version":1,"steps":[{"pass":"quantize.int8"}]}', '/a'],
+      [head, 'except: [/a]'],
+    ] as const;
+    for (const [text, says] of lists) {
+      const before = recipeOf(text).steps[0]!.except;
+      const [one, two] = [except(text, '/a'), except(except(text, '/a'), '/b')];
+      expect(one).toContain(says);
+      expect(recipeOf(one).steps[0]!.except).toEqual([...before, '/a']);
+      expect(recipeOf(one).steps[0]!.at).toEqual(['**']);
+      expect(recipeOf(two).steps[0]!.except).toEqual([...before, '/a', '/b']);
+      expect(except(one, '/a')).toBe(one);
+      expect(recipeOf(except(two, '/a', false)).steps[0]!.except).toEqual([...before, '/b']);
+      const all = [...before, '/a', '/b'].reduce((now, node) => except(now, node, false), two);
+      expect(recipeOf(all).steps).toHaveLength(recipeOf(text).steps.length);
+      expect(all).not.toContain('except');
+    }
+  });
+
+  it('part a step, so that one layer has another value', () => {
+    const part = (text: string, node: string) =>
+      edited(text, { kind: 'part', step: 0, node, parameter: 'bits', value: 8 });
+    const text =
+      'version: 1\nsteps:\n  # small\n  - pass: quantize.weights # rtn\n    block: channel\n\n  # last\n  - pass: prune.magnitude\n';
+    const one = part(text, '/a');
+    expect(one).toBe(
+      'version: 1\nsteps:\n  # small\n  - pass: quantize.weights # rtn\n    block: channel\n    at: "**"\n    except: [/a]\n\n  - pass: quantize.weights\n    at: /a\n    block: channel\n    bits: 8\n  # last\n  - pass: prune.magnitude\n',
+    );
+    const two = recipeOf(part(one, '/b')).steps;
+    expect(two.map(({ pass, at, except }) => [pass.id, at, except])).toEqual([
+      ['quantize.weights', ['**'], ['/a', '/b']],
+      ['quantize.weights', ['/a', '/b'], []],
+      ['prune.magnitude', undefined, []],
+    ]);
+    expect(two[1]!.parameters).toMatchObject({ bits: 8, block: 'channel' });
+    const json = '{"version":1,"steps":[{"pass":"quantize.weights"}]}';
+    expect(recipeOf(part(json, '/a')).steps).toHaveLength(2);
+    expect(() =>
+      edited(text, { kind: 'part', step: 7, node: '/a', parameter: 'bits', value: 8 }),
+    ).toThrow(/no step 8/);
   });
 
   it('keep Windows line ends of the lines that they do not touch', () => {

@@ -4,11 +4,21 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { float32Tensor } from '../../../language/onnx/tensor';
 import { applyRecipe, type ApplyJob } from '../../../language/recipe/apply';
 import { vocabulary } from '../../../language/recipe/bundled';
-import { beyondTolerance, unfusedLayers } from '../../../language/recipe/postconditions';
+import {
+  beyondTolerance,
+  quantisedBy,
+  requireValid,
+  unfusedLayers,
+} from '../../../language/recipe/postconditions';
 import { parseRecipe, requireRecipe } from '../../../language/recipe/recipe';
+import type { Run } from '../../../language/recipe/run';
+import { verify } from '../../../language/recipe/verify';
+import { generatedData } from '../../../language/runtime/tasks';
 import { makeGraph, node, value, weight } from '../../models';
 import { npy, npz, testFolder } from '../data/arrays';
 import { testHost } from '../runtime/host';
+import { baseOf, network, stepsOf } from './subject';
+import type { Graph } from '../../../language/graph/graph';
 
 const host = testHost();
 const folder = testFolder();
@@ -43,6 +53,87 @@ describe('what a result has to keep to', () => {
       { node: 'b', kernel: 'com.microsoft.nchwc.Conv' },
       { node: 'c', kernel: 'MatMul' },
     ]);
+  });
+});
+
+describe('a step', () => {
+  const before = baseOf(network());
+  const step = stepsOf({ pass: 'prune.magnitude' }, { pass: 'quantize.int8', at: '/head' })[1]!;
+  const outcome = (graph: Graph) => ({
+    step,
+    situation: { ...before, graph },
+    sites: [],
+    skipped: [],
+    touched: new Set<string>(),
+    estimated: false,
+  });
+
+  it('that leaves an invalid model is named with the layer, whatever comes after it', () => {
+    const broken = before.graph.fork();
+    broken.setInput('/head/Gemm', 1, 'nothing makes this');
+    expect(() => requireValid(before, outcome(broken), before.graph)).toThrow(
+      /not a valid model: \/head\/Gemm reads nothing makes this.*step 2, quantize.int8/s,
+    );
+    expect(() => requireValid(before, outcome(before.graph), before.graph)).not.toThrow();
+  });
+
+  it('is not to blame for what was wrong with the model that it was given', () => {
+    const odd = before.graph.fork();
+    odd.setInput('/head/Gemm', 1, 'nothing makes this');
+    const given = { ...before, graph: odd };
+    expect(() => requireValid(given, outcome(odd.fork()), odd)).not.toThrow();
+  });
+
+  it('whose layers should run on integers and do not is named', PATIENCE, async () => {
+    const model = host.model('float.onnx', network());
+    const layer = '/stem/conv/Conv';
+    const request = {
+      reference: model,
+      candidate: model,
+      evaluation: undefined,
+      calibration: generatedData(1),
+      sizes: {},
+      quantised: [layer],
+      quantisedBy: (node: string) => ({ step: 2, pass: 'quantize.int8', node }),
+      blame: () => Promise.resolve(undefined),
+    };
+    const control = {
+      signal: new AbortController().signal,
+      onProgress: () => undefined,
+      runtimeEntry: host.entry,
+    };
+    await expect(verify({ ...request, tolerance: { unfused: 0 } }, control)).rejects.toThrow(
+      /1 of the quantised layers in floating point, 0 are tolerated: \/stem\/conv\/Conv runs as .*Conv.*step 2, quantize.int8, layer \/stem\/conv\/Conv.*except: "\/stem\/conv\/Conv"/s,
+    );
+    const { checks } = await verify({ ...request, tolerance: { unfused: 1 } }, control);
+    expect(checks.unfused).toMatchObject([{ node: layer }]);
+  });
+
+  it('that quantised a layer is found', () => {
+    const quantised = before.graph.fork();
+    const [x, w] = quantised.node('/head/Gemm')!.inputs as [string, string];
+    for (const [at, input] of [x, w].entries()) {
+      const [codes, back] = [`${input}/codes`, `${input}/back`];
+      const place = quantised.node('/head/Gemm')!;
+      quantised.setInitializer(float32Tensor('scale', [1], []));
+      quantised.insert({ op: 'QuantizeLinear', inputs: [input, 'scale'], outputs: [codes] }, place);
+      quantised.insert(
+        { op: 'DequantizeLinear', inputs: [codes, 'scale'], outputs: [back] },
+        place,
+      );
+      quantised.setInput('/head/Gemm', at, back);
+    }
+    const run: Run = {
+      outcomes: [outcome(before.graph), outcome(quantised)],
+      attempts: [],
+      decisions: [],
+    };
+    expect(quantisedBy(run, before.graph, '/head/Gemm')).toEqual({
+      step: 2,
+      pass: 'quantize.int8',
+      node: '/head/Gemm',
+    });
+    expect(quantisedBy(run, before.graph, '/stem/conv/Conv')).toBeUndefined();
   });
 });
 

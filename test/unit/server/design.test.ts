@@ -4,9 +4,11 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Design } from '../../../language/protocol';
 import { shared } from '../../shared';
-import { sample } from '../runtime/host';
+import { makeGraph, node, value } from '../../models';
+import { sample, testHost } from '../runtime/host';
 import { testServer, uriOf } from './server';
 
+const host = testHost();
 const server = testServer();
 
 const designOf = (document: string): Promise<Design> =>
@@ -59,6 +61,37 @@ test('says which data sets feed a model', async () => {
     ['./shapes.dataset.yaml', [], 'top1'],
     ['./text.dataset.yaml', ['image'], 'answer-accuracy'],
   ]);
+});
+
+test('says of a model that nobody can count that nothing is known, not that it takes no time', async () => {
+  const strange = node('Frobnicate', ['x'], ['y'], {}, 'strange', 'some.vendor');
+  const graph = makeGraph({
+    inputs: [value('x', [1, 8])],
+    outputs: [value('y', [1, 8])],
+    nodes: [strange],
+  });
+  const { totals, counts, view } = await designOf(uriOf(host.model('strange.onnx', graph)));
+  expect(counts.macs).toMatchObject({ before: null, after: null });
+  expect(totals[0]!.latencyMs).toMatchObject({ before: null, after: null });
+  expect(totals[0]!.confidence).toMatchObject({ lowMs: null, highMs: null });
+  expect(view.nodes.find(({ id }) => id === 'strange')!.cost.latencyMs.after).toBeNull();
+});
+
+test('says how far totals can be trusted', async () => {
+  const trusted = async (model: string, target: string) => {
+    const document = uriOf(sample(model));
+    const design = await server.request('design', { document, open: null, target });
+    return design.totals[0]!;
+  };
+  const cnn = await trusted('shapes-resnet.onnx', 'mobile.pixel3-cpu');
+  expect(cnn.confidence.level).toBe('validated');
+  expect(cnn.confidence.lowMs!).toBeLessThan(cnn.latencyMs.after!);
+  expect(cnn.confidence.highMs!).toBeGreaterThan(cnn.latencyMs.after!);
+  const transformer = await trusted('shapes-vit.onnx', 'mobile.pixel3-cpu');
+  expect(transformer.confidence.level).not.toBe('validated');
+  expect(transformer.confidence.note).toMatch(/which the calibration did not see/);
+  const analytical = await trusted('shapes-resnet.onnx', 'reram.isaac');
+  expect(analytical.confidence).toMatchObject({ level: 'not validated', lowMs: null });
 });
 
 const SETS: Readonly<Record<string, string | undefined>> = {

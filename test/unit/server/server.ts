@@ -20,6 +20,7 @@ const cache = path.join(root, 'node_modules/.cache/whittle-tests');
 export class TestServer {
   #child: ChildProcess | undefined;
   #connection: MessageConnection | undefined;
+  #version = 1;
 
   start(entry: string): void {
     this.#child = fork(entry, ['--node-ipc'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
@@ -53,6 +54,14 @@ export class TestServer {
     });
   }
 
+  /** Replaces all of the text of an open document. */
+  async change(document: string, text: string): Promise<void> {
+    await this.#connection!.sendNotification('textDocument/didChange', {
+      textDocument: { uri: document, version: ++this.#version },
+      contentChanges: [{ text }],
+    });
+  }
+
   get isRunning(): boolean {
     return this.#child?.exitCode === null && this.#child.signalCode === null;
   }
@@ -69,21 +78,24 @@ export function testServer(): TestServer {
   beforeAll(async () => {
     mkdirSync(cache, { recursive: true });
     folder = mkdtempSync(path.join(cache, 'server-'));
-    const entry = path.join(folder, 'server.js');
     buildSync({
       absWorkingDir: root,
-      entryPoints: ['language/server.ts'],
-      outfile: entry,
+      entryPoints: {
+        server: 'language/server.ts',
+        job: 'language/job.ts',
+        runtime: 'language/runtime/host.ts',
+      },
+      outdir: folder,
       bundle: true,
       platform: 'node',
       format: 'cjs',
       external: ['onnxruntime-node'],
       define: {
-        'import.meta.dirname': JSON.stringify(path.join(root, 'dist')),
-        'import.meta.filename': JSON.stringify(path.join(root, 'dist/server.js')),
+        'import.meta.dirname': JSON.stringify(folder),
+        'import.meta.filename': JSON.stringify(path.join(folder, 'server.js')),
       },
     });
-    server.start(entry);
+    server.start(path.join(folder, 'server.js'));
     await server.initialise();
   });
   afterAll(() => {

@@ -53,6 +53,7 @@ export const PASSES: readonly PassInfo[] = [
     parameters: {
       type: 'object',
       properties: {
+        bits: { type: 'number', enum: [4, 8, 2], default: 4, title: 'Bits' },
         group: {
           type: 'integer',
           minimum: 16,

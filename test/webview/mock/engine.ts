@@ -100,7 +100,7 @@ export function refusalOf(pass: string, layer: Layer): string | null {
   }
 }
 
-function choose(step: Step, layers: readonly Layer[]) {
+export function choose(step: Step, layers: readonly Layer[]) {
   const named = layers.filter(
     ({ id }) => matches(id, step.at ?? ['**']) && !matches(id, step.except),
   );
@@ -146,7 +146,7 @@ function rewrite(
       for (const layer of chosen) change(layer, { bits: 8 });
       break;
     case 'quantize.weights-int4':
-      for (const layer of chosen) change(layer, { bits: 4 });
+      for (const layer of chosen) change(layer, { bits: number('bits') });
       break;
     case 'prune.magnitude':
       for (const layer of chosen) change(layer, { density: 1 - number('ratio') });

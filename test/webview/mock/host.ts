@@ -9,11 +9,13 @@ import type {
   RecipeEdit,
   RecipeSummary,
   Session,
+  TargetConfidence,
   TensorStatistics,
   WebviewMessage,
 } from '../../../language/protocol';
-import { PASSES, TARGETS } from './catalogue';
+import { PASSES, TARGETS, type Device } from './catalogue';
 import {
+  choose,
   costOf,
   deviceOf,
   energyOf,
@@ -30,6 +32,7 @@ import {
 } from './engine';
 import { layersOf, type Layer, type Model } from './models';
 import { reportOf } from './report';
+import { placesOf, sensitivityOf } from './sensitivity';
 import { viewOf } from './view';
 
 interface Recipe {
@@ -50,6 +53,10 @@ export interface MockOptions {
   /** Refuses edits with this message. */
   refusing: string | null;
   readonly delayMs: number;
+  /** The report compares on made-up inputs. */
+  readonly madeUp: boolean;
+  /** A sensitivity tells of its progress at most so often. */
+  readonly ticks: number;
   readonly problems: Design['problems'];
 }
 
@@ -68,6 +75,7 @@ export class MockHost {
   #past: string[] = [];
   #future: string[] = [];
   #target: string;
+  #measuring: { cancelled: boolean } | null = null;
   #applying: { cancelled: boolean } | null = null;
   readonly #abandoned = new Set<number>();
 
@@ -112,9 +120,12 @@ export class MockHost {
     ready: () => this.options.session,
     passes: () => PASSES,
     targets: () => TARGETS,
-    design: ({ open, target, draft }) => {
+    design: ({ open, target, draft, effects }) => {
       if (this.options.failing) throw new Error(this.options.failing);
-      return this.#design(open ?? [], target, draft);
+      const design = this.#design(open ?? [], target, draft);
+      if (!effects) return design;
+      const { steps } = this.#recipe;
+      return { ...design, effects: placesOf(effects, steps, this.#layers, design.view) };
     },
     node: ({ node, target }) => this.#node(node, target),
     tensor: ({ tensor }) => statistics(tensor),
@@ -157,6 +168,11 @@ export class MockHost {
       if (this.#applying) this.#applying.cancelled = true;
       return null;
     },
+    sensitivity: ({ step, byMetric }) => this.#measure(step, byMetric),
+    cancelSensitivity: () => {
+      if (this.#measuring) this.#measuring.cancelled = true;
+      return null;
+    },
     setTarget: ({ target }) => {
       this.#target = target;
       return null;
@@ -168,7 +184,9 @@ export class MockHost {
         work(this.#model, this.#recipe.steps, this.#target),
         this.#recipe.steps,
         this.#recipe.targets,
+        this.options.madeUp,
       ),
+    keyboard: () => null,
     remember: () => null,
   };
 
@@ -196,6 +214,19 @@ export class MockHost {
       case 'retarget':
         steps[edit.step]!.at = [...edit.at];
         break;
+      case 'except': {
+        const step = steps[edit.step]!;
+        step.except = step.except.filter((node) => node !== edit.node);
+        if (edit.excepted) step.except.push(edit.node);
+        break;
+      }
+      case 'part': {
+        const step = steps[edit.step]!;
+        step.except.push(edit.node);
+        const parameters = { ...step.parameters, [edit.parameter]: edit.value };
+        steps.splice(edit.step + 1, 0, { ...step, at: [edit.node], except: [], parameters });
+        break;
+      }
       case 'enable':
         steps[edit.step]!.enabled = edit.enabled;
         break;
@@ -303,6 +334,7 @@ export class MockHost {
           },
           bound: cost.bound,
           basis: device.basis,
+          confidence: confidenceOn(device, free.length > 0 ? null : cost.latencyMs.after),
           resources: device.kind === 'fpga' ? { dsp: 1926, lut: 49_812, bram: 771 } : null,
           warnings:
             device.kind === 'reram'
@@ -435,6 +467,24 @@ export class MockHost {
     };
   }
 
+  async #measure(step: number, byMetric: boolean): Promise<null> {
+    const run = { cancelled: false };
+    this.#measuring = run;
+    const { steps, data } = this.#recipe;
+    const { chosen } = choose(steps[step]!, this.#layers);
+    for (const [at, { id }] of chosen.slice(0, this.options.ticks).entries()) {
+      const fraction = at / chosen.length;
+      this.send('analysing', { token: 'run', phase: 'sensitivity', detail: id, fraction });
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      if (run.cancelled) break;
+    }
+    const madeUp = (byMetric ? data.evaluation : data.calibration)?.generated ?? true;
+    if (!run.cancelled)
+      this.send('analysed', sensitivityOf(steps, step, this.#layers, { byMetric, madeUp }));
+    this.send('analysing', null);
+    return null;
+  }
+
   async #apply(): Promise<null> {
     const run = { cancelled: false };
     this.#applying = run;
@@ -464,6 +514,17 @@ export class MockHost {
     this.#applying = null;
     return null;
   }
+}
+
+function confidenceOn({ kind }: Device, ms: number | null): TargetConfidence {
+  if (kind === 'reram' || ms === null)
+    return {
+      lowMs: null,
+      highMs: null,
+      level: 'not validated',
+      note: 'analytical, not validated: no measurements are public',
+    };
+  return { lowMs: ms * 0.92, highMs: ms * 1.1, level: 'validated', note: 'validated' };
 }
 
 type DesignDraft = HostRequests['design'][0]['draft'];

@@ -25,6 +25,8 @@ const options: MockOptions = {
   failing: query.get('failing'),
   refusing: null,
   delayMs: Number(query.get('delay') ?? 10),
+  madeUp: query.has('made-up'),
+  ticks: Number(query.get('ticks') ?? 5),
   problems: query.has('problems')
     ? [
         {
@@ -95,7 +97,10 @@ function steps(name: string): Step[] {
   });
   const sparse = step('prune.magnitude', ['/layer*'], { ratio: 0.5, scope: 'global' });
   const broken = step('prune.channels', ['/nowhere.*'], { ratio: 0.3 });
+  const int4 = step('quantize.weights-int4', ['**'], { bits: 4, group: 128 });
   return (
-    { two: [tokens, int8], sparse: [sparse, int8], broken: [int8, broken, sparse] }[name] ?? []
+    { int4: [int4], two: [tokens, int8], sparse: [sparse, int8], broken: [int8, broken, sparse] }[
+      name
+    ] ?? []
   );
 }

@@ -1,4 +1,4 @@
-import type { Change, Report } from '../../../language/protocol';
+import { MADE_UP_INPUTS, type Change, type Report } from '../../../language/protocol';
 import {
   deviceOf,
   energyOf,
@@ -19,6 +19,7 @@ export function reportOf(
   worked: Worked,
   steps: readonly Step[],
   targets: readonly string[],
+  madeUp: boolean,
 ): Report {
   const layers = layersOf(model.parts);
   const digest = (path: string, bytes: number) => ({ path, bytes, sha256: '9f2c'.repeat(16) });
@@ -64,7 +65,7 @@ export function reportOf(
     before,
     after,
     fidelity: {
-      data: 'shapes.dataset.yaml',
+      data: madeUp ? MADE_UP_INPUTS : 'shapes.dataset.yaml',
       samples: 700,
       outputs: [{ name: model.output.name, sqnrDb: 27.4, cosine: 0.99913, maxAbs: 0.412 }],
       metric: { id: 'top1', before: 0.7214, after: 0.7186, samples: 700 },

@@ -4,8 +4,9 @@
  * LLM Compression and Acceleration. MLSys 2024, equations 4 and 5, and the search for clipping of its section on
  * implementation.
  */
+import type { Matrix } from '../../linear';
 import type { Gram } from '../../pass';
-import { restored, roundToNearest, blocksOf, type Format, type Matrix } from './blockwise';
+import { restored, roundToNearest, blocksOf, type Format } from './blockwise';
 
 /** Exponents that are tried: s = x̄^r / w̄^(1 − r), for r = 0, 1/20, … */
 const STEPS = 20;

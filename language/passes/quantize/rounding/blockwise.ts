@@ -3,6 +3,8 @@
  * real = scale · (code − zeroPoint), codes from 0 to 2^bits − 1. A weight is K × N, input channels first.
  */
 
+import type { Matrix } from '../../linear';
+
 export type Bits = 2 | 4 | 8;
 
 export interface Format {
@@ -11,15 +13,6 @@ export interface Format {
   readonly block: number;
   /** The zero point is the middle code everywhere. */
   readonly symmetric: boolean;
-}
-
-export interface Matrix {
-  /** K, input channels. */
-  readonly rows: number;
-  /** N, output channels. */
-  readonly columns: number;
-  /** Row after row. */
-  readonly values: Float32Array;
 }
 
 /** A matrix in integers. */

@@ -3,15 +3,9 @@
  * Frantar, Ashkboos, Hoefler, Alistarh: GPTQ. Accurate Post-Training Quantization for Generative Pre-trained Transformers.
  * ICLR 2023, algorithm 1, without reordering of channels.
  */
+import type { Matrix } from '../../linear';
 import type { Gram } from '../../pass';
-import {
-  emptyRounded,
-  fitBlock,
-  roundRow,
-  type Format,
-  type Matrix,
-  type Rounded,
-} from './blockwise';
+import { emptyRounded, fitBlock, roundRow, type Format, type Rounded } from './blockwise';
 import { invertToUpper } from './cholesky';
 
 /**

@@ -3,7 +3,8 @@
  * any data. Badri, Shaji: Half-Quadratic Quantization of Large Machine Learning Models, 2023, equations 5 to 10. Zero points
  * are real numbers; where the search does not lower the error, a block stays as it was.
  */
-import { levels, roundToNearest, type Format, type Matrix, type Rounded } from './blockwise';
+import type { Matrix } from '../../linear';
+import { levels, roundToNearest, type Format, type Rounded } from './blockwise';
 
 /** ‖·‖ₚ with p < 1 is forgiving of outliers. */
 const P = 0.7;

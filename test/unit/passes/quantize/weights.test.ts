@@ -14,11 +14,11 @@ import {
   restored,
   roundToNearest,
   type Format,
-  type Matrix,
 } from '../../../../language/passes/quantize/rounding/blockwise';
 import { invertToUpper } from '../../../../language/passes/quantize/rounding/cholesky';
 import { gptq } from '../../../../language/passes/quantize/rounding/gptq';
 import { hqq } from '../../../../language/passes/quantize/rounding/hqq';
+import type { Matrix } from '../../../../language/passes/linear';
 import weights from '../../../../language/passes/quantize/weights';
 import { generatedData } from '../../../../language/runtime/tasks';
 import { runTask } from '../../../../language/runtime/runtime';

@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import * as vscode from 'vscode';
+import type { DataUse, HostRequests } from '../language/protocol';
+import type { Context } from './context';
+import { isCancellation } from './failures';
+import { dataFor, pickData } from './recipes/data';
+import { editRecipe } from './recipes/edit';
+import { protocolUri } from './recipes/uris';
+
+type Question = HostRequests['sensitivity'][0];
+
+/**
+ * Measures what a step does to one layer at a time; every view of the recipe hears of the progress and the result. Does
+ * nothing where the user is asked for samples and names none, or cancels.
+ */
+export async function measureSensitivity(
+  context: Context,
+  document: vscode.TextDocument,
+  question: Question,
+): Promise<void> {
+  const { analyses, backend, views } = context;
+  const recipe = document.uri;
+  const token = randomUUID();
+  const stop = new AbortController();
+  const cancel = () => {
+    stop.abort();
+    void backend.request('cancel', { token }).catch(() => undefined);
+  };
+  if (!analyses.begin(recipe, cancel))
+    throw new Error(vscode.l10n.t('Sensitivity is being measured already.'));
+  const listening = backend.onProgress((progress) => {
+    if (progress.token === token) views.sendTo(recipe, 'analysing', progress);
+  });
+  try {
+    if (!(await hasSamples(context, document, question.byMetric)) || stop.signal.aborted) return;
+    const request = { recipe: protocolUri(recipe), ...question, token };
+    const found = await vscode.window.withProgress(
+      { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Measuring sensitivity') },
+      () => backend.request('sensitivity', request),
+    );
+    analyses.keep(recipe, found);
+    views.sendTo(recipe, 'analysed', found);
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+  } finally {
+    listening.dispose();
+    analyses.end(recipe);
+    views.sendTo(recipe, 'analysing', null);
+  }
+}
+
+/** Leads to samples where the recipe names none; made-up inputs are one of the choices, and said aloud afterwards. */
+async function hasSamples(
+  context: Context,
+  document: vscode.TextDocument,
+  byMetric: boolean,
+): Promise<boolean> {
+  const job = { recipe: document.uri };
+  const offer = await dataFor(context, job);
+  const { calibration, evaluation } = offer.named;
+  const needsRanges = offer.missing !== null && !offer.madeUp;
+  const isLacking: Readonly<Record<DataUse, boolean>> = {
+    calibration: needsRanges || !(calibration || evaluation),
+    evaluation: !evaluation,
+  };
+  const lacking = byMetric ? 'evaluation' : 'calibration';
+  if (!isLacking[lacking]) return true;
+  const dataset = await pickData(context, job, offer, lacking);
+  if (!dataset) return false;
+  await editRecipe(context.backend, document, { kind: 'data', use: lacking, dataset });
+  return true;
+}

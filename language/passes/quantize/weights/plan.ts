@@ -1,0 +1,103 @@
+/** Rounding that looks at calibration data. */
+import { WhittleError } from '../../../errors';
+import type { Graph } from '../../../graph/graph';
+import { foldingPlaces } from '../../fold';
+import { groupsOf, matrixOf, weightOf, type Group, type Linear } from '../../linear';
+import type { Evidence, Gram, StepRequest } from '../../pass';
+import { scaleRows, searchClips, searchScales } from '../rounding/awq';
+import { gptq } from '../rounding/gptq';
+import { encodeRounded, NOTHING, toBase64, type Decisions, type LayerDecision } from './decisions';
+import { formatOf, type Parameters } from './parameters';
+import { chosenLayers } from './selection';
+import { quantiseLayer } from './write';
+
+/** Layers in order, each seeing what those before it make once they are rounded. */
+export async function planGptq(
+  { graph, facts, sites, parameters: chosen }: StepRequest<Parameters>,
+  evidence: Evidence,
+): Promise<Decisions> {
+  const { layers } = chosenLayers(graph, facts, sites, chosen);
+  const decided: Record<string, LayerDecision> = {};
+  const current = graph.fork();
+  for (const { value, layers: members } of groupsOf(layers)) {
+    const gram = (await evidence.grams([value], current)).get(value)!;
+    for (const layer of members) {
+      evidence.progress(layer.node);
+      const tensor = weightOf(current, layer);
+      const format = formatOf(chosen, layer.rows);
+      const rounded = gptq(matrixOf(tensor, layer), gram, format, chosen.damping);
+      if (!rounded)
+        throw new WhittleError(`the inputs of ${layer.node} cannot be told apart`, {
+          hint: 'Raise `damping`, or calibrate on more data',
+        });
+      decided[layer.node] = encodeRounded(rounded);
+      quantiseLayer(current, layer, chosen, () => rounded, false);
+    }
+  }
+  return { ...NOTHING, layers: decided };
+}
+
+export async function planAwq(
+  { graph, facts, sites, parameters: chosen }: StepRequest<Parameters>,
+  evidence: Evidence,
+): Promise<Decisions> {
+  const { layers } = chosenLayers(graph, facts, sites, chosen);
+  const groups = groupsOf(layers);
+  const grams = await evidence.grams(groups.map(({ value }) => value));
+  const means = await meanMagnitudes(groups, evidence);
+  const decided: Record<string, LayerDecision> = {};
+  const scalings: { value: string; factors: readonly number[] }[] = [];
+  for (const { value, layers: members } of groups) {
+    evidence.progress(members[0]!.node);
+    const gram = grams.get(value)!;
+    const matrices = members.map((layer) => matrixOf(weightOf(graph, layer), layer));
+    const format = formatOf(chosen, gram.size);
+    const canScale = placesFor(graph, value, members) !== undefined;
+    const factors = canScale
+      ? searchScales(matrices, means.get(value)!, gram, format)
+      : new Float32Array(gram.size).fill(1);
+    if (canScale) scalings.push({ value, factors: Array.from(factors) });
+    const scaled = divided(gram, factors);
+    members.forEach((layer, i) => {
+      const steps = searchClips(scaleRows(matrices[i]!, factors), scaled, format);
+      decided[layer.node] = { kind: 'clipped', steps: toBase64(steps) };
+    });
+  }
+  return { layers: decided, scalings, open: false };
+}
+
+/** So many samples tell which channels are large. */
+const SAMPLES = 32;
+
+/** Mean |x| of each input channel. */
+async function meanMagnitudes(
+  groups: readonly Group[],
+  evidence: Evidence,
+): Promise<ReadonlyMap<string, Float64Array>> {
+  const values = groups.map(({ value }) => value);
+  const seen = await evidence.activations(values, SAMPLES);
+  return new Map(
+    groups.map(({ value, layers }) => {
+      const { rows } = layers[0]!;
+      const sums = new Float64Array(rows);
+      let count = 0;
+      for (const { data } of seen.get(value)!) {
+        for (let i = 0; i < data.length; i++) sums[i % rows]! += Math.abs(data[i]!);
+        count += data.length / rows;
+      }
+      return [value, sums.map((sum) => sum / count)] as const;
+    }),
+  );
+}
+
+/** The Gram matrix of activations divided by `factors`. */
+function divided({ rows, size, data }: Gram, factors: Float32Array): Gram {
+  const out = new Float64Array(data.length);
+  for (let i = 0; i < size; i++)
+    for (let j = 0; j < size; j++)
+      out[i * size + j] = data[i * size + j]! / (factors[i]! * factors[j]!);
+  return { rows, size, data: out };
+}
+
+export const placesFor = (graph: Graph, value: string, layers: readonly Linear[]) =>
+  foldingPlaces(graph, value, layers[0]!.rows, new Set(layers.map(({ node }) => node)));

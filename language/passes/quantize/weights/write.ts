@@ -1,0 +1,97 @@
+/** Layers as MatMulNBits of ONNX Runtime. */
+import type { Graph, Node } from '../../../graph/graph';
+import type { Attribute } from '../../../onnx/model';
+import type { ElementType } from '../../../onnx/schema';
+import { elementCount } from '../../../onnx/tensor';
+import type { Linear } from '../../linear';
+import { weightInputs } from '../../weights';
+import type { Rounded } from '../rounding/blockwise';
+import {
+  kernelBlock,
+  packCodes,
+  packedShape,
+  packScales,
+  packRealZeroPoints,
+  packZeroPoints,
+} from '../rounding/packing';
+import { formatOf, type Parameters } from './parameters';
+
+/** Writes a layer as MatMulNBits; a bias is added behind it. */
+export function quantiseLayer(
+  graph: Graph,
+  layer: Linear,
+  chosen: Parameters,
+  rounded: () => Rounded,
+  open: boolean,
+): void {
+  const { rows, columns, type } = layer;
+  const node = graph.node(layer.node)!;
+  const [activation, weightValue, bias] = node.inputs as [string, string, string?];
+  const { source, views } = weightInputs(graph, node)[0]!;
+  const format = formatOf(chosen, rows);
+  const shape = packedShape(rows, columns, chosen.bits, format.block);
+  const write = (
+    what: string,
+    elementType: ElementType,
+    dims: readonly number[],
+    compute: () => Uint8Array,
+  ) => {
+    const name = graph.freshValue(`${source}_${what}`);
+    const density = () => ({ nonzeros: elementCount(dims), estimated: true });
+    const data = { kind: 'computed', compute } as const;
+    graph.setInitializer({ name, elementType, dims, data, ...(open && { density }) });
+    return name;
+  };
+  const inputs = [
+    activation,
+    write('codes', 'uint8', shape.codes, () => packCodes(rounded())),
+    write('scales', type, shape.scales, () => packScales(rounded(), type)),
+  ];
+  if (chosen.method === 'hqq')
+    inputs.push(
+      write('zero_points', type, shape.scales, () => packRealZeroPoints(rounded(), type)),
+    );
+  else if (!format.symmetric)
+    inputs.push(write('zero_points', 'uint8', shape.zeroPoints, () => packZeroPoints(rounded())));
+  graph.requireOpset(MICROSOFT, 1);
+  graph.replace(node.id, {
+    op: 'MatMulNBits',
+    domain: MICROSOFT,
+    inputs,
+    attributes: attributesOf(layer, chosen, kernelBlock(format.block)),
+  });
+  if (bias) addBias(graph, node, bias);
+  for (const view of [...views].reverse())
+    if (graph.consumers(view.outputs[0]!).length === 0) graph.remove(view.id);
+  graph.removeUnused([weightValue, source]);
+}
+
+const MICROSOFT = 'com.microsoft';
+
+/** Activations in the model's precision, or rounded to int8 per block as the kernel runs. */
+const ACCURACY = { exact: 1, fast: 4 } as const;
+
+function attributesOf(
+  { rows, columns }: Linear,
+  { bits, arithmetic, method }: Parameters,
+  block: number,
+): ReadonlyMap<string, Attribute> {
+  const numbers = {
+    K: rows,
+    N: columns,
+    bits,
+    block_size: block,
+    // The exact kernel for 8 bits unpacks all weights at every run: a hundred times slower than no compression.
+    accuracy_level: bits === 8 ? ACCURACY.fast : ACCURACY[method === 'hqq' ? 'exact' : arithmetic],
+  };
+  return new Map(
+    Object.entries(numbers).map(([name, value]) => [name, { name, value: { kind: 'int', value } }]),
+  );
+}
+
+function addBias(graph: Graph, node: Node, bias: string): void {
+  const output = node.outputs[0]!;
+  const product = graph.freshValue(`${output}_product`);
+  const layer = graph.renameOutput(node.id, output, product);
+  graph.insert({ op: 'Add', inputs: [product, bias], outputs: [output] }, layer);
+}
