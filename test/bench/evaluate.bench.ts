@@ -1,7 +1,9 @@
 /**
  * Throughput of an evaluation against a bare loop of ONNX Runtime over the same batches, as a ratio, in turn in one run.
- * Needs the bundled samples only.
+ * More models than
+ * the bundled samples are measured where they lie beside the project.
  */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { loadDataset } from '../../language/data/dataset';
 import { batchSize } from '../../language/runtime/perform/data';
@@ -12,10 +14,14 @@ import type { Row } from './lib/bench';
 const root = process.cwd();
 const ROUNDS = 5;
 const LIMIT = 1.3;
-const MODELS = ['shapes-resnet', 'shapes-vit', 'text-llama'];
+const BUNDLED = ['shapes-resnet', 'shapes-vit', 'text-llama'];
+/** One of each kind of task, where they are there. */
+const SHARED = [
+  ...['shapes-mobilenet', 'shapes-dit', 'scene-seg', 'scene-depth', 'pose', 'detector'],
+  ...['portrait-style', 'video-ar', 'video-dit', 'text-mamba'],
+];
 
-async function ratioOf(name: string): Promise<number> {
-  const model = path.join(root, 'templates/samples', `${name}.onnx`);
+async function ratioOf(name: string, model: string): Promise<number> {
   const file = path.join(root, 'test/datasets', `${name}.dataset.yaml`);
   const session = await openSession(model, { threads: 1 });
   const binding = loadDataset(file, root).bind(session.inputs);
@@ -44,10 +50,16 @@ async function evaluationMs(model: string, dataset: string): Promise<number> {
 
 export default async (): Promise<Row[]> => {
   const rows: Row[] = [];
-  for (const name of MODELS)
+  const models = [
+    ...BUNDLED.map((name) => [name, path.join(root, `templates/samples/${name}.onnx`)] as const),
+    ...SHARED.map(
+      (name) => [name, path.join(root, `../shared/models/samples/${name}.onnx`)] as const,
+    ),
+  ];
+  for (const [name, model] of models.filter(([, file]) => existsSync(file)))
     rows.push({
       name: `${name} against a bare loop`,
-      value: await ratioOf(name),
+      value: await ratioOf(name, model),
       unit: '×',
       bar: LIMIT,
     });

@@ -16,8 +16,10 @@ import { ModelCopy, notFinite, wholeBatches } from './exposing';
 import { collectGarbage } from './garbage';
 import { survey, type Surveyed } from './survey';
 
-/** What the sums of one group may take, at 8 bytes an element; one value alone may exceed it. */
-const GROUP_BYTES = 128 * 2 ** 20;
+/** What the sums of one group may take, at 8 bytes an element. */
+const GROUP_BYTES = 24 * 2 ** 20;
+/** Every group is a run over the data, so a few values share one however large they are. */
+const FEWEST_VALUES = 4;
 
 export async function grams(request: GramsRequest, context: Context): Promise<Grams> {
   const dataset = openData(request.data);
@@ -47,14 +49,15 @@ type Group = ReadonlyMap<string, Surveyed>;
 
 function groupsOf(values: Group): Group[] {
   const groups: Map<string, Surveyed>[] = [];
-  let bytes = Infinity;
+  let group = new Map<string, Surveyed>();
+  let bytes = 0;
   for (const [value, surveyed] of values) {
     const needed = 8 * (surveyed.dims.at(-1) ?? 1) ** 2;
-    if (bytes + needed > GROUP_BYTES) {
-      groups.push(new Map());
+    if (groups.length === 0 || (bytes + needed > GROUP_BYTES && group.size >= FEWEST_VALUES)) {
+      groups.push((group = new Map()));
       bytes = 0;
     }
-    groups.at(-1)!.set(value, surveyed);
+    group.set(value, surveyed);
     bytes += needed;
   }
   return groups;
