@@ -367,6 +367,6 @@ function unsupportedWarnings({ id }: TargetProfile, layers: readonly LayerCost[]
   return [...byReason].map(
     ([reason, count]) =>
       `${reason}: ${count} ${count === 1 ? 'layer runs' : 'layers run'} on the processor beside it. ` +
-      `Replace the operator, or assign ${count === 1 ? 'it' : 'them'} to another target than ${id}`,
+      `Replace the operator (target.legalize), or assign ${count === 1 ? 'it' : 'them'} to another target than ${id} (target.partition)`,
   );
 }

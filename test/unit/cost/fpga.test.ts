@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { estimate } from '../../../language/cost/estimate';
 import { fpgaCost } from '../../../language/cost/fpga';
 import { totalMs, type Layer } from '../../../language/cost/phases';
 import { atPrecision } from '../../../language/cost/precision';
-import { bundled, workloadOf, type Case } from './subject';
+import { makeGraph, node, value } from '../../models';
+import { bundled, factsOf, workloadOf, type Case } from './subject';
 
 const profile = bundled('fpga.zcu102-dpu');
 const { overlay } = profile;
@@ -130,5 +132,40 @@ describe('overlay', () => {
       expect(fpgaCost(layerOf(given), profile).phases.map(({ name }) => name)).toContain(
         'host call',
       );
+  });
+
+  it('names operators that it lacks, how many layers they are, and what to do', () => {
+    const graph = makeGraph({
+      inputs: [value('x', [1, 8])],
+      outputs: [value('y')],
+      nodes: [
+        node('Sin', ['x'], ['a'], {}, 'first'),
+        node('Sin', ['a'], ['b'], {}, 'second'),
+        node('Relu', ['b'], ['y'], {}, 'relu'),
+      ],
+    });
+    const { layers, warnings } = estimate(graph, factsOf(graph), profile);
+    expect(layers.map(({ unsupported }) => unsupported)).toEqual([
+      'fpga.zcu102-dpu does not run Sin',
+      'fpga.zcu102-dpu does not run Sin',
+      undefined,
+    ]);
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^fpga\.zcu102-dpu does not run Sin: 2 layers run on the processor beside it\. Replace the operator \(target\.legalize\), or assign them/,
+      ),
+    ]);
+  });
+
+  it('says when a design takes more than the device has', () => {
+    const graph = makeGraph({
+      inputs: [value('x', [1, 8])],
+      outputs: [value('y')],
+      nodes: [node('Relu', ['x'], ['y'])],
+    });
+    const crowded = { ...profile, overlay: { ...overlay, cores: 4 } };
+    const { resources, warnings } = estimate(graph, factsOf(graph), crowded);
+    expect(resources!.dsp).toBe(4 * 710);
+    expect(warnings[0]).toBe('The overlay takes 2840 DSP and the device has 2520');
   });
 });
