@@ -6,7 +6,7 @@
 
 // ---- vocabulary
 
-export const FAMILIES = ['quantize', 'prune', 'tokens', 'target', 'graph'] as const;
+export const FAMILIES = ['quantize', 'cast', 'prune', 'tokens', 'target', 'graph'] as const;
 export type Family = (typeof FAMILIES)[number];
 
 export interface Paper {

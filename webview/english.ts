@@ -43,6 +43,7 @@ export const ENGLISH = {
   'family.prune': 'Prune',
   'family.tokens': 'Tokens',
   'family.target': 'Target',
+  'family.cast': 'Cast',
   'family.graph': 'Graph',
   'kind.mobile': 'Mobile',
   'kind.fpga': 'FPGA',

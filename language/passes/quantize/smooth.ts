@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { groupsOf, linearOf, type Group, type Linear } from '../linear';
+import type { Evidence, Pass, Refusal, Site, StepRequest } from '../pass';
+import {
+  asDecision,
+  bestSmoothing,
+  canFold,
+  matricesOf,
+  smooth as smoothGroup,
+  smoothingFactors,
+  type Smoothing,
+} from '../smoothing';
+
+const parameters = z.strictObject({
+  alpha: z.number().min(0).max(1).optional().meta({
+    title: 'Strength',
+    description:
+      'How much of the difficulty moves from activations (1: all of it) to weights; left out: for each value what promises the least error in 8 bits',
+  }),
+  where: z.enum(['free', 'everywhere']).default('free').meta({
+    title: 'Where',
+    description:
+      'free: only where the factors disappear into constants before the layer; everywhere: elsewhere too, by a product of its own that costs time',
+  }),
+});
+type Parameters = z.infer<typeof parameters>;
+
+interface Decisions {
+  readonly smoothings: readonly Smoothing[];
+  /** Nothing was measured yet: all that can be smoothed is, by factors of 1. */
+  readonly open: boolean;
+}
+
+const smooth: Pass<Parameters, Decisions> = {
+  id: 'quantize.smooth',
+  title: 'Smooth activations',
+  family: 'quantize',
+  summary:
+    'Channels of activations that are much larger than the others are divided by factors that the weights after them are multiplied with: the model computes the same, and 8 bits suffice. To be followed by a quantisation of activations.',
+  paper: {
+    title:
+      'SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models',
+    authors: 'Xiao, Lin, Seznec, Wu, Demouth, Han',
+    venue: 'ICML 2023',
+  },
+  parameters,
+  needs: () => ['calibration'],
+
+  sites({ graph, facts }) {
+    const sites: Site[] = [];
+    const refused: Refusal[] = [];
+    for (const node of graph.order) {
+      const layer = linearOf(graph, facts, node);
+      if (typeof layer === 'string') refused.push({ node: node.id, reason: layer });
+      else if (layer) sites.push({ node: node.id });
+    }
+    return { sites, refused };
+  },
+
+  async plan(request, evidence) {
+    const { groups } = chosenGroups(request);
+    return { smoothings: await planGroups(request, groups, evidence), open: false };
+  },
+
+  standIn: () => ({ smoothings: [], open: true }),
+
+  rewrite(request, { smoothings, open }) {
+    const { groups, refused } = chosenGroups(request);
+    const decided = new Map(smoothings.map(({ value, factors }) => [value, factors]));
+    for (const group of groups) {
+      const factors = decided.get(group.value);
+      if (factors || open) smoothGroup(request.graph, group, factors);
+    }
+    return refused;
+  },
+};
+export default smooth;
+
+async function planGroups(
+  { graph, parameters: { alpha } }: StepRequest<Parameters>,
+  groups: readonly Group[],
+  evidence: Evidence,
+): Promise<Smoothing[]> {
+  const moments = await evidence.moments(groups.map(({ value }) => value));
+  const out: Smoothing[] = [];
+  for (const group of groups) {
+    const seen = moments.get(group.value);
+    if (seen?.max.length !== group.layers[0]!.rows) continue;
+    evidence.progress(group.layers[0]!.node);
+    const matrices = matricesOf(graph, group);
+    const factors =
+      alpha === undefined
+        ? bestSmoothing(seen, matrices).factors
+        : smoothingFactors(seen, matrices, alpha);
+    out.push(asDecision(group.value, factors));
+  }
+  return out;
+}
+
+/** The layers of a step by the value that they read. */
+function chosenGroups({ graph, facts, sites, parameters: { where } }: StepRequest<Parameters>): {
+  groups: Group[];
+  refused: Refusal[];
+} {
+  const layers: Linear[] = [];
+  const refused: Refusal[] = [];
+  for (const { node } of sites) {
+    const layer = linearOf(graph, facts, graph.node(node)!);
+    if (typeof layer === 'object') layers.push(layer);
+    else refused.push({ node, reason: layer ?? 'it has no constant weight' });
+  }
+  const groups = groupsOf(layers);
+  if (where === 'everywhere') return { groups, refused };
+  const free = groups.filter((group) => canFold(graph, group));
+  for (const group of groups)
+    if (!free.includes(group))
+      for (const { node } of group.layers) refused.push({ node, reason: NOT_FREE });
+  return { groups: free, refused };
+}
+
+const NOT_FREE =
+  'nothing before it takes the factors, or others read its input too; `where: everywhere` inserts a product';
