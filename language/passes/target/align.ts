@@ -106,6 +106,9 @@ function whyNot(graph: Graph, facts: Facts, group: ChannelGroup): string | undef
     return type === undefined || !isFloat(type);
   });
   if (other) return `${other.value} is no constant in floating point`;
+  const declared = new Set(graph.model.graph.inputs.map(({ name }) => name));
+  const input = members.find(({ value }) => declared.has(value));
+  if (input) return `${input.value} is declared as an input of the model, with its size`;
   return mixedBy(graph, facts, group);
 }
 

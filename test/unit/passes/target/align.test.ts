@@ -216,6 +216,14 @@ describe('target.align', () => {
     );
   });
 
+  it('refuses weights whose size stands among the inputs of the model', () => {
+    const spec = NETWORKS['a depthwise convolution between']!;
+    const graph = makeGraph({ ...spec, inputs: [...spec.inputs, value('w2', [4, 6, 1, 1])] });
+    const { sites, refused } = align.sites({ graph, facts: factsOf(graph) });
+    expect(sites).toEqual([]);
+    expect(refused[0]!.reason).toBe('w2 is declared as an input of the model, with its size');
+  });
+
   it.each(['shapes-mobilenet', 'shapes-resnet', 'shapes-vgg'])(
     'keeps the results of %s',
     async (name) => {
