@@ -117,6 +117,10 @@ function arrayDataset(description: ArrayDescription, folder: string, where: stri
   };
   const available = commonLength(columns, where);
   const samples = description.samples ?? available;
+  if (available === 0)
+    throw new WhittleError('the data set is empty: its arrays hold no samples', {
+      where: file.file,
+    });
   if (samples < 1 || samples > available)
     throw new WhittleError(`${samples} samples are asked for and there are ${available}`, {
       where: file.file,

@@ -54,7 +54,7 @@ function groupsOf(values: Group): Group[] {
   for (const [value, surveyed] of values) {
     const needed = 8 * (surveyed.dims.at(-1) ?? 1) ** 2;
     if (groups.length === 0 || (bytes + needed > GROUP_BYTES && group.size >= FEWEST_VALUES)) {
-      groups.push((group = new Map()));
+      groups.push((group = new Map<string, Surveyed>()));
       bytes = 0;
     }
     group.set(value, surveyed);
