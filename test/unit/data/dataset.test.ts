@@ -296,7 +296,7 @@ describe('what does not fit is said', () => {
       'no samples at all',
       { inputs: { x: { array: 'none' } } },
       [input('x', ['n', 2])],
-      /there are 0/,
+      /the data set is empty.*data\.npz/,
     ],
     ['no array at all', { inputs: { x: { fill: 0, shape: [] } } }, [flat], /no input is read/],
     [
