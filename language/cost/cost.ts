@@ -77,7 +77,7 @@ export interface TargetEstimate {
   readonly confidence: Confidence;
   readonly total: {
     readonly latencyMs: number;
-    /** Part of the latency that belongs to no layer: what one run of any model takes. */
+    /** Part of the latency that belongs to no layer: what one run of any model takes, and the starts of unknown layers. */
     readonly fixedMs: number;
     readonly energyMj: number | null;
     /** Weights plus the largest sum of activations alive at once. */

@@ -66,13 +66,16 @@ export function estimate(
   const weightBytes = placed.reduce((sum, { workload }) => sum + workload.weightBytes, 0);
   const latencyMs = layers.reduce((sum, layer) => sum + (layer.latencyMs ?? 0), 0);
   const onTarget = placed.filter(({ profile }) => profile === target);
-  const fixedMs =
+  const perRun =
     target.kind === 'mobile' || target.kind === 'host'
       ? perRunMs(
           onTarget.map(({ workload }) => workload),
           target,
         )
       : 0;
+  const unknown = placed.filter(({ main }) => costs.get(main.id)!.latencyMs === null);
+  const startsMs = unknown.reduce((sum, { profile }) => sum + leastStartMs(profile), 0);
+  const fixedMs = perRun + startsMs;
   return {
     target: target.id,
     layers,
@@ -306,6 +309,21 @@ class UnreadWeights {
 }
 
 // ---- totals
+
+/** What a layer takes of which nothing is known: its start, at the least, or one step of the hardware. */
+function leastStartMs(profile: TargetProfile): number {
+  switch (profile.kind) {
+    case 'mobile':
+    case 'host':
+      return profile.precisions.fp32.perKernelUs / 1e3;
+    case 'fpga':
+      return Math.max(1, profile.overlay.perLayerCycles) / (profile.clockMhz * 1e3);
+    case 'asic':
+      return 1 / (profile.array.clockMhz * 1e3);
+    case 'reram':
+      return profile.analog.adcNs / 1e6;
+  }
+}
 
 function totalEnergy(layers: readonly LayerCost[]): number | null {
   let total = 0;
