@@ -652,6 +652,8 @@ export interface StepReport {
   readonly seconds: number;
   /** Latency by target just before and just after this step. */
   readonly latencyMs: Readonly<Record<string, Change>>;
+  /** The data that its ranges and statistics come from: a file, or made-up inputs; absent where it needs none. */
+  readonly calibration?: string;
   /** What the recipe's guard found; absent without one. */
   readonly guard?: GuardReport;
 }

@@ -325,6 +325,8 @@ export const ENGLISH = {
   'report.after': 'After',
   'report.madeUp':
     'Compared on made-up inputs: random values of the right types. How near the answers are on real inputs is not known.',
+  'report.calibratedOnMadeUp':
+    '{title} found its ranges on made-up inputs: name calibration data of yours before the result is used.',
   'report.fidelity': 'How near the answers are',
   'report.comparedOn': '{data}, {count} samples',
   'report.output': 'Output',

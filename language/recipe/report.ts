@@ -7,22 +7,23 @@ import { estimate } from '../cost/estimate';
 import { describeBasis, type TargetProfile } from '../cost/profile';
 import { workloads } from '../cost/workloads';
 import type { Situation } from '../passes/pass';
-import type {
-  BudgetReport,
-  Change,
-  Fidelity,
-  LayerReport,
-  ModelReport,
-  NumberKind,
-  Report,
-  StepReport,
+import {
+  MADE_UP_INPUTS,
+  type BudgetReport,
+  type Change,
+  type Fidelity,
+  type LayerReport,
+  type ModelReport,
+  type NumberKind,
+  type Report,
+  type StepReport,
 } from '../protocol';
 import type { ApplyJob } from './apply';
 import { DEFAULT_TARGET, targetProfile } from './bundled';
 import type { Provenance } from './decisions';
 import { fileHash, textHash } from './files';
 import { atLeast, type BoundModel } from './opened';
-import type { Recipe } from './recipe';
+import { needsCalibration, type Recipe } from './recipe';
 import type { Run } from './run';
 import type { Checks } from './verify';
 
@@ -87,6 +88,7 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
         skipped,
         seconds: seconds[i] ?? 0,
         latencyMs: byTarget(profiles, (t) => latencyChange(old[t]!, fresh[t]!)),
+        ...(needsCalibration(step) && { calibration: calibrationName(job.recipe) }),
         ...(guard && { guard }),
       };
     }),
@@ -99,6 +101,15 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
     ...(budget.length && { budget }),
     layers: layerReports(first.counted, last.counted, profiles, first.costs, last.costs),
   };
+}
+
+/** The file as the recipe names it, where it does not describe the data itself. */
+function calibrationName({ calibration }: Recipe): string {
+  const dataset = calibration?.dataset;
+  if (typeof dataset === 'string') return dataset;
+  const source = dataset?.source ?? { generated: {} };
+  const described = typeof source !== 'object' || !('generated' in source);
+  return described ? 'data described in the recipe' : MADE_UP_INPUTS;
 }
 
 /** By where numbers stand in the report. */

@@ -78,7 +78,16 @@ function stepTable({ steps, after: { targets } }: Report): string {
     ...targets.map(({ id }) => changeText(latencyMs[id], ms)),
   ]);
   const heads = targets.map(({ title }) => `Latency, ${escape(title)} ${badge('modelled')}`);
-  return `<h2>Steps</h2>${table(['Step', 'Sites', 'Skipped', 'Took', ...heads], rows)}`;
+  return `<h2>Steps</h2>${calibrationNotes(steps)}${table(['Step', 'Sites', 'Skipped', 'Took', ...heads], rows)}`;
+}
+
+function calibrationNotes(steps: Report['steps']): string {
+  const madeUp = steps.filter(({ calibration }) => calibration === MADE_UP_INPUTS);
+  if (madeUp.length === 0) return '';
+  const notes = madeUp.map(
+    ({ title }) => `<li>${escape(title)} found its ranges on made-up inputs.</li>`,
+  );
+  return `<ul class="bad">${notes.join('')}</ul>`;
 }
 
 const MADE_UP =

@@ -35,6 +35,9 @@ const step = z.object({
   skipped,
   seconds: z.number(),
   latencyMs: changes,
+  calibration: z.exactOptional(
+    z.string().meta({ description: 'The data that its ranges and statistics come from' }),
+  ),
   guard: z.exactOptional(guard),
 });
 

@@ -58,7 +58,7 @@ function Page({ report }: { readonly report: Report }) {
           </Button>
         </div>
       </header>
-      {report.fidelity.data === MADE_UP_INPUTS && <MadeUp />}
+      <MadeUp report={report} />
       <Skipped steps={report.steps} />
       <Headline report={report} />
       {target != null && (
@@ -75,12 +75,17 @@ function Page({ report }: { readonly report: Report }) {
 }
 
 /** First, because everything below that compares answers rests on it. */
-function MadeUp() {
-  return (
-    <p className="report-note report-note-loud" role="note" data-testid="report-made-up">
-      <Icon name="warning" /> {text('report.madeUp')}
+function MadeUp({ report: { fidelity, steps } }: { readonly report: Report }) {
+  const calibrated = steps.filter(({ calibration }) => calibration === MADE_UP_INPUTS);
+  const notes = [
+    ...(fidelity.data === MADE_UP_INPUTS ? [text('report.madeUp')] : []),
+    ...calibrated.map(({ title }) => text('report.calibratedOnMadeUp', { title })),
+  ];
+  return notes.map((note) => (
+    <p key={note} className="report-note report-note-loud" role="note" data-testid="report-made-up">
+      <Icon name="warning" /> {note}
     </p>
-  );
+  ));
 }
 
 interface TargetTabsProps {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { MADE_UP_INPUTS } from '../../../language/protocol';
 import { applyRecipe } from '../../../language/recipe/apply';
 import { testHost } from '../runtime/host';
 import { recipeOf } from './subject';
@@ -55,6 +56,8 @@ describe('the bundled templates', { timeout: 120_000 }, () => {
     expect(content.steps.map(({ pass }) => pass)).toEqual(text.steps.map(({ pass }) => pass));
     expect(content.steps.every(({ sites }) => sites > 0)).toBe(true);
     expect(content.checks?.loads).toBe(true);
+    const madeUp = content.steps.some((step) => step.calibration === MADE_UP_INPUTS);
+    expect(madeUp).toBe(JSON.stringify(calibration ?? {}).includes('generated'));
     expect(content.fidelity.metric !== undefined).toBe(evaluation !== undefined);
     for (const { sqnrDb } of content.fidelity.outputs)
       expect(sqnrDb ?? Infinity).toBeGreaterThan(3);
