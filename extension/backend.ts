@@ -25,6 +25,9 @@ export type Send = <M extends keyof ServerRequests>(
 /** Files whose change on disk makes what the server knows stale. */
 const WATCHED = '**/*.{onnx,whittle.yaml,target.yaml,dataset.yaml}';
 
+/** MiB for what lives a moment: every move of a slider makes a model anew, which a smaller nursery would keep and sweep later. */
+const NURSERY = ['--max-semi-space-size=64'];
+
 /** The language server: started when first needed, asked with types, started again when it ends by itself. */
 export class Backend implements vscode.Disposable {
   readonly #state = new vscode.EventEmitter<BackendState>();
@@ -48,7 +51,7 @@ export class Backend implements vscode.Disposable {
     this.#client = new LanguageClient(
       'whittle',
       'Whittle',
-      { module: serverModule, transport: TransportKind.ipc },
+      { module: serverModule, transport: TransportKind.ipc, options: { execArgv: NURSERY } },
       {
         documentSelector: [{ language: LANGUAGE.recipe }, { language: LANGUAGE.onnxText }],
         outputChannel: log,
