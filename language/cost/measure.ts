@@ -107,6 +107,7 @@ class Measurer implements NodeReading {
     const reads = this.#tensorReads(count);
     const { kind } = this.operator;
     // All fields, given or not: layers of one form are cheap to make and to look at by the thousand.
+    const zeros = this.#zeros(count);
     const workload: Workload = {
       kind,
       macs: count ? (count.macs ?? 0) : KINDS_WITH_MACS.includes(kind) ? null : 0,
@@ -123,7 +124,8 @@ class Measurer implements NodeReading {
       weightType: count?.packed?.type ?? this.#weightType(count),
       inputType: this.#arithmeticType(count),
       outputType: this.values.outputs[0] && elementTypeOf(this.values.outputs[0]),
-      ...this.#zeros(count),
+      sparsity: zeros.sparsity,
+      structure: zeros.structure,
       unknown: reason,
     };
     const parts = count?.parts?.map((part) => partOf(part, workload));
@@ -270,8 +272,8 @@ class Measurer implements NodeReading {
   }
 
   #zeros(count: Count | undefined): Pick<Workload, 'sparsity' | 'structure'> {
-    const weights = this.#weight(count)?.stored.filter(({ role }) => role === 'weight') ?? [];
-    if (weights.length === 0) return { sparsity: () => DENSE, structure: () => UNSTRUCTURED };
+    const weights = this.#weight(count)?.stored.filter(({ role }) => role === 'weight');
+    if (!weights?.length) return NO_WEIGHTS;
     const isTransposed = intAttribute(this.node, 'transB', 0) === 1;
     return {
       sparsity: () => densityOf(weights),
@@ -279,6 +281,8 @@ class Measurer implements NodeReading {
     };
   }
 }
+
+const NO_WEIGHTS = { sparsity: () => DENSE, structure: () => UNSTRUCTURED };
 
 /** Sizes that contradict each other make counts that are no numbers, or beyond what a number holds exactly. */
 function sound(count: Count): Count {
