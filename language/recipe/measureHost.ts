@@ -1,4 +1,5 @@
 /** Calibrating the target `host`: networks are measured here, layer by layer. */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { calibrateHost, type HostCalibration, type ProfiledNetwork } from '../cost/calibrateHost';
 import { WhittleError } from '../errors';
@@ -32,7 +33,7 @@ const ROUNDS = 3;
 /** Its ratios hold where the measurements say nothing. */
 const BASE = 'mobile.generic-cpu';
 
-/** Models as exporters write them, beside the probes. */
+/** Models as exporters write them, beside the probes, where they are there: a packaged extension holds none. */
 const SAMPLES = [
   { name: 'shapes-resnet', shapes: {} },
   { name: 'shapes-vit', shapes: {} },
@@ -46,7 +47,7 @@ export function measureHost(request: HostRequest, control: HostControl): Promise
       name,
       file: path.join(SAMPLES_FOLDER, `${name}.onnx`),
       shapes,
-    }));
+    })).filter(({ file }) => existsSync(file));
     const own = request.models.map((file) => ({
       name: path.basename(file),
       file,

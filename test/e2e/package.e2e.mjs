@@ -1,6 +1,6 @@
 /** What users get: the packaged extension, installed into a server that never saw the working copy. */
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { unzipSync } from 'fflate';
@@ -23,9 +23,12 @@ describe('the package', { skip }, () => {
     assert.equal(code, 0);
     names = [];
     unzipSync(readFileSync(vsix), { filter: ({ name }) => !names.push(name) });
-    workbench = await openWorkbench({ vsix });
+    workbench = await openWorkbench({ vsix, env: { WHITTLE_DATA: path.join(OUT, 'data') } });
   });
-  after(() => workbench?.close());
+  after(async () => {
+    await workbench?.close();
+    rmSync(path.join(OUT, 'data'), { recursive: true, force: true });
+  });
   afterEach(async (context) => {
     await workbench?.screenshot(`package ${context.name}`);
   });
@@ -65,5 +68,12 @@ describe('the package', { skip }, () => {
     const report = await workbench.webview('[data-testid="measured-card"]');
     assert.match(await report.getByTestId('measured-card').textContent(), /\d\s(ms|µs)/);
     assert(existsSync(path.join(workbench.folder, 'samples/shapes-resnet.compressed.onnx')));
+  });
+
+  test('measures this machine, which is a target then', async () => {
+    await workbench.command('Whittle: Calibrate Target…');
+    await workbench.choose('This machine');
+    await workbench.notification('This machine, 1 thread').waitFor();
+    assert(existsSync(path.join(OUT, 'data/targets/host.target.yaml')));
   });
 });
