@@ -5,7 +5,6 @@ import { CancelledError, WhittleError } from '../errors';
 import { checkGraph } from '../graph/check';
 import type { Graph, Node } from '../graph/graph';
 import { writeModel } from '../onnx/write';
-import type { Situation } from '../passes/pass';
 import type { Fidelity } from '../protocol';
 import { withScratch } from '../runtime/scratch';
 import { gatherEvidence } from './evidence';
@@ -25,10 +24,12 @@ export interface Blame {
   readonly node: string | undefined;
 }
 
-/** @throws WhittleError for a complaint about the result of a step that what it started from gives no cause for */
-export function requireValid(before: Situation, { step, situation }: Outcome, known: Graph): void {
-  const allowed = new Set([...checkGraph(known), ...checkGraph(before.graph)]);
-  const broken = checkGraph(situation.graph).find((problem) => !allowed.has(problem));
+/**
+ * @param known complaints about the model as it was given
+ * @throws WhittleError for a complaint about the result of a step that is not among them
+ */
+export function requireValid({ step, situation }: Outcome, known: ReadonlySet<string>): void {
+  const broken = checkGraph(situation.graph).find((problem) => !known.has(problem));
   if (broken === undefined) return;
   throw new WhittleError(`the result is not a valid model: ${broken}`, {
     where: `step ${step.index + 1}, ${step.pass.id}`,

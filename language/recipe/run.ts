@@ -1,5 +1,6 @@
 /** Runs the steps of a recipe, one after the other. */
 import { throwIfCancelled } from '../errors';
+import { checkGraph } from '../graph/check';
 import { enabledSteps } from './decisions';
 import { requireValid } from './postconditions';
 import type { Step } from './recipe';
@@ -40,6 +41,7 @@ export async function runSteps(
   signal: AbortSignal,
   guard = unguarded,
 ): Promise<Run> {
+  const known = new Set(checkGraph(base.graph));
   const outcomes: Outcome[] = [];
   const attempts: Attempt[] = [];
   const decisions: unknown[] = [];
@@ -49,7 +51,7 @@ export async function runSteps(
     const prepared = prepareStep(base, now, step);
     const decided = await plan(prepared, position);
     const outcome = applyDecisions(base, prepared, decided, false);
-    requireValid(now, outcome, base.graph);
+    requireValid(outcome, known);
     const verdict = await guard(now, outcome, position);
     if (!verdict?.dropped) outcomes.push(outcome);
     attempts.push({ before: now, outcome, guard: verdict });
