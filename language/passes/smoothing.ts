@@ -9,7 +9,7 @@ import { affineOfRange } from './affine';
 import { foldFactors, foldingPlaces } from './fold';
 import { Inserter } from './inserter';
 import { matrixOf, weightOf, type Group, type Linear, type Matrix } from './linear';
-import type { ChannelMoments } from './pass';
+import type { ChannelMoments, Evidence } from './pass';
 import { weightInputs } from './weights';
 
 /** The value is divided by the factors, one per channel; the weights that it is multiplied with are multiplied by them. */
@@ -29,7 +29,7 @@ export const canFold = (graph: Graph, { value, layers }: Group): boolean =>
 const placesOf = (graph: Graph, value: string, layers: readonly Linear[]) =>
   foldingPlaces(graph, value, layers[0]!.rows, new Set(layers.map(({ node }) => node)));
 
-export const matricesOf = (graph: Graph, { layers }: Group): Matrix[] =>
+const matricesOf = (graph: Graph, { layers }: Group): Matrix[] =>
   layers.map((layer) => matrixOf(weightOf(graph, layer), layer));
 
 /** s = max|x|^α / max|w|^(1 − α) (equation 4), the maxima over all layers that read the value. */
@@ -108,8 +108,44 @@ export function expectedNoise(
   return noise;
 }
 
+/**
+ * Measures every value, and asks for its factors; undefined leaves it alone. What was not measured, or by other channels, is
+ * left alone too.
+ */
+export async function planSmoothings(
+  graph: Graph,
+  groups: readonly Group[],
+  evidence: Evidence,
+  choose: (moments: ChannelMoments, matrices: readonly Matrix[]) => Float64Array | undefined,
+): Promise<Smoothing[]> {
+  const moments = await evidence.moments(groups.map(({ value }) => value));
+  const out: Smoothing[] = [];
+  for (const group of groups) {
+    const seen = moments.get(group.value);
+    if (seen?.max.length !== group.layers[0]!.rows) continue;
+    evidence.progress(group.layers[0]!.node);
+    const factors = choose(seen, matricesOf(graph, group));
+    if (factors) out.push(asDecision(group.value, factors));
+  }
+  return out;
+}
+
+/** Smooths what was decided; with `open`, the rest by factors of 1, because nothing was measured yet. */
+export function smoothAll(
+  graph: Graph,
+  groups: readonly Group[],
+  smoothings: readonly Smoothing[],
+  open = false,
+): void {
+  const decided = new Map(smoothings.map(({ value, factors }) => [value, factors]));
+  for (const group of groups) {
+    const factors = decided.get(group.value);
+    if (factors || open) smooth(graph, group, factors);
+  }
+}
+
 /** Short in a recipe's decisions, and exact in the arithmetic of the model. */
-export const asDecision = (value: string, factors: Float64Array): Smoothing => ({
+const asDecision = (value: string, factors: Float64Array): Smoothing => ({
   value,
   factors: Array.from(factors, (factor) => Number(factor.toPrecision(4))),
 });

@@ -43,8 +43,9 @@ const fp16: Pass<Parameters, Decisions> = {
   async plan({ graph, sites, parameters: { overflow } }, evidence) {
     if (overflow === 'ignore') return { float: [] };
     const results = sites.map(({ node }) => graph.node(node)!);
+    const fed = fedNodes(graph);
     const ranges = await evidence.ranges(
-      results.filter((node) => dependsOnInputs(graph, node)).map(({ outputs }) => outputs[0]!),
+      results.filter(({ id }) => fed.has(id)).map(({ outputs }) => outputs[0]!),
     );
     const isLarge = ({ outputs }: Node) => {
       const range = ranges.get(outputs[0]!);
@@ -96,15 +97,16 @@ function elementTypeOf(facts: Facts, value: string): ElementType | 'unknown' {
   return type.kind === 'tensor' ? type.elementType : 'unknown';
 }
 
-/** Values that are the same whatever comes in are never measured. */
-function dependsOnInputs(graph: Graph, { inputs }: Node, seen = new Set<string>()): boolean {
-  return inputs.some((input) => {
-    if (seen.has(input)) return false;
-    seen.add(input);
-    if (graph.inputs.some(({ name }) => name === input)) return true;
-    const producer = graph.producer(input);
-    return producer !== undefined && dependsOnInputs(graph, producer, seen);
-  });
+/** Nodes that read what is fed, through however many others: the results of the rest are never measured. */
+function fedNodes(graph: Graph): ReadonlySet<string> {
+  const values = new Set(graph.inputs.map(({ name }) => name));
+  const nodes = new Set<string>();
+  for (const { id, inputs, outputs } of graph.order) {
+    if (!inputs.some((input) => values.has(input))) continue;
+    nodes.add(id);
+    for (const output of outputs) values.add(output);
+  }
+  return nodes;
 }
 
 function rewrite(

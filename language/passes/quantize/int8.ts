@@ -4,12 +4,12 @@ import { quantisable } from '../layers';
 import type { Pass, Range, Refusal, Site, StepRequest } from '../pass';
 import { QdqWriter } from '../qdq';
 import { toIntegerOperators } from '../qoperator';
-import type { Smoothing } from '../smoothing';
+import { smoothAll, type Smoothing } from '../smoothing';
 import { arrange } from './int8/arrangement';
 import { foldInto } from './int8/folding';
 import { measureRanges, mostSensitive } from './int8/plan';
 import { floatByRule } from './int8/rules';
-import { planSmoothing, smoothable, smoothAll } from './int8/smoothing';
+import { planSmoothing, smoothable } from './int8/smoothing';
 
 const parameters = z.strictObject({
   form: z.enum(['fast', 'full']).default('fast').meta({

@@ -1,12 +1,11 @@
 import { z } from 'zod';
 import { groupsOf, linearOf, type Group, type Linear } from '../linear';
-import type { Evidence, Pass, Refusal, Site, StepRequest } from '../pass';
+import type { Pass, Refusal, Site, StepRequest } from '../pass';
 import {
-  asDecision,
   bestSmoothing,
   canFold,
-  matricesOf,
-  smooth as smoothGroup,
+  planSmoothings,
+  smoothAll,
   smoothingFactors,
   type Smoothing,
 } from '../smoothing';
@@ -59,43 +58,24 @@ const smooth: Pass<Parameters, Decisions> = {
 
   async plan(request, evidence) {
     const { groups } = chosenGroups(request);
-    return { smoothings: await planGroups(request, groups, evidence), open: false };
+    const { graph, parameters } = request;
+    const smoothings = await planSmoothings(graph, groups, evidence, (moments, matrices) =>
+      parameters.alpha === undefined
+        ? bestSmoothing(moments, matrices).factors
+        : smoothingFactors(moments, matrices, parameters.alpha),
+    );
+    return { smoothings, open: false };
   },
 
   standIn: () => ({ smoothings: [], open: true }),
 
   rewrite(request, { smoothings, open }) {
     const { groups, refused } = chosenGroups(request);
-    const decided = new Map(smoothings.map(({ value, factors }) => [value, factors]));
-    for (const group of groups) {
-      const factors = decided.get(group.value);
-      if (factors || open) smoothGroup(request.graph, group, factors);
-    }
+    smoothAll(request.graph, groups, smoothings, open);
     return refused;
   },
 };
 export default smooth;
-
-async function planGroups(
-  { graph, parameters: { alpha } }: StepRequest<Parameters>,
-  groups: readonly Group[],
-  evidence: Evidence,
-): Promise<Smoothing[]> {
-  const moments = await evidence.moments(groups.map(({ value }) => value));
-  const out: Smoothing[] = [];
-  for (const group of groups) {
-    const seen = moments.get(group.value);
-    if (seen?.max.length !== group.layers[0]!.rows) continue;
-    evidence.progress(group.layers[0]!.node);
-    const matrices = matricesOf(graph, group);
-    const factors =
-      alpha === undefined
-        ? bestSmoothing(seen, matrices).factors
-        : smoothingFactors(seen, matrices, alpha);
-    out.push(asDecision(group.value, factors));
-  }
-  return out;
-}
 
 /** The layers of a step by the value that they read. */
 function chosenGroups({ graph, facts, sites, parameters: { where } }: StepRequest<Parameters>): {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { assignableSites } from '../assignable';
 import type { Pass } from '../pass';
 
 const parameters = z.strictObject({
@@ -19,12 +20,7 @@ const assign: Pass<Parameters, null> = {
   parameters,
   needs: () => [],
 
-  sites({ graph, facts }) {
-    const sites = graph.order.filter(
-      (node) => !node.outputs.every((output) => facts.value(output).elements),
-    );
-    return { sites: sites.map(({ id }) => ({ node: id })), refused: [] };
-  },
+  sites: assignableSites,
 
   plan: () => Promise.resolve(null),
   standIn: () => null,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { captures, type Graph, type Node } from '../../graph/graph';
 import type { Facts } from '../../graph/facts';
 import { packedBytes } from '../../onnx/schema';
+import { assignableSites } from '../assignable';
 import { Cut } from '../cut';
 import { macsOf } from '../macs';
 import type { Pass, Refusal, StepRequest } from '../pass';
@@ -32,12 +33,7 @@ const partition: Pass<Parameters, Decisions> = {
   parameters,
   needs: () => [],
 
-  sites({ graph, facts }) {
-    const sites = graph.order.filter(
-      (node) => !node.outputs.every((output) => facts.value(output).elements),
-    );
-    return { sites: sites.map(({ id }) => ({ node: id })), refused: [] };
-  },
+  sites: assignableSites,
 
   plan: (request) => Promise.resolve(decide(request)),
   standIn: decide,
