@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { access, constants } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
@@ -10,6 +9,7 @@ import { COMMAND, VIEW } from './ids';
 import { dataFor, pickData } from './recipes/data';
 import { editRecipe } from './recipes/edit';
 import { askingFor, type Job } from './recipes/job';
+import { ServerJob } from './serverJob';
 
 interface Output {
   readonly output: string;
@@ -104,34 +104,34 @@ function withProgress(
   data: Data,
 ): Thenable<Applied | undefined> {
   const { backend, runs, views } = context;
-  const token = randomUUID();
   const options = {
     location: vscode.ProgressLocation.Notification,
     title: vscode.l10n.t('Applying {0}', path.posix.basename(job.recipe.path)),
     cancellable: true,
   };
   return vscode.window.withProgress(options, async (bar, cancellation) => {
-    const cancel = () => void backend.request('cancel', { token }).catch(() => undefined);
-    if (!runs.begin(job.recipe, cancel)) {
+    let reached = 0;
+    const applying = new ServerJob(backend, (progress) => {
+      const increment = (progress.fraction - reached) * 100;
+      reached = progress.fraction;
+      bar.report({
+        increment,
+        message: [progress.phase, progress.detail].filter(Boolean).join(': '),
+      });
+      views.sendTo(job.recipe, 'progress', progress);
+    });
+    if (!runs.begin(job.recipe, applying.cancel)) {
+      applying.dispose();
       void vscode.window.showInformationMessage(
         vscode.l10n.t('This recipe is being applied already.'),
       );
       return undefined;
     }
-    let reached = 0;
     const listening = vscode.Disposable.from(
-      cancellation.onCancellationRequested(cancel),
-      backend.onProgress((progress) => {
-        if (progress.token !== token) return;
-        const increment = (progress.fraction - reached) * 100;
-        reached = progress.fraction;
-        bar.report({
-          increment,
-          message: [progress.phase, progress.detail].filter(Boolean).join(': '),
-        });
-        views.sendTo(job.recipe, 'progress', progress);
-      }),
+      applying,
+      cancellation.onCancellationRequested(applying.cancel),
     );
+    const { token } = applying;
     try {
       return await backend.request('apply', { ...askingFor(job), ...destination, ...data, token });
     } catch (error) {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
 import type { DataUse, HostRequests } from '../language/protocol';
 import type { Context } from './context';
@@ -6,6 +5,7 @@ import { isCancellation } from './failures';
 import { dataFor, pickData } from './recipes/data';
 import { editRecipe } from './recipes/edit';
 import { protocolUri } from './recipes/uris';
+import { ServerJob } from './serverJob';
 
 type Question = HostRequests['sensitivity'][0];
 
@@ -20,20 +20,19 @@ export async function measureSensitivity(
 ): Promise<void> {
   const { analyses, backend, views } = context;
   const recipe = document.uri;
-  const token = randomUUID();
   const stop = new AbortController();
+  const job = new ServerJob(backend, (progress) => views.sendTo(recipe, 'analysing', progress));
   const cancel = () => {
     stop.abort();
-    void backend.request('cancel', { token }).catch(() => undefined);
+    job.cancel();
   };
-  if (!analyses.begin(recipe, cancel))
+  if (!analyses.begin(recipe, cancel)) {
+    job.dispose();
     throw new Error(vscode.l10n.t('Sensitivity is being measured already.'));
-  const listening = backend.onProgress((progress) => {
-    if (progress.token === token) views.sendTo(recipe, 'analysing', progress);
-  });
+  }
   try {
     if (!(await hasSamples(context, document, question.byMetric)) || stop.signal.aborted) return;
-    const request = { recipe: protocolUri(recipe), ...question, token };
+    const request = { recipe: protocolUri(recipe), ...question, token: job.token };
     const found = await vscode.window.withProgress(
       { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Measuring sensitivity') },
       () => backend.request('sensitivity', request),
@@ -43,7 +42,7 @@ export async function measureSensitivity(
   } catch (error) {
     if (!isCancellation(error)) throw error;
   } finally {
-    listening.dispose();
+    job.dispose();
     analyses.end(recipe);
     views.sendTo(recipe, 'analysing', null);
   }

@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { Calibrated, CalibrateRequest } from '../../language/protocol';
 import type { Context } from '../context';
 import { isCancellation, showFailure } from '../failures';
+import { ServerJob } from '../serverJob';
 import { browseFor, fileItems } from './pick';
 
 type Device = CalibrateRequest['device'];
@@ -70,23 +70,16 @@ function freeName(table: string): string {
 
 /** Answers nothing when it failed or was cancelled. */
 function withProgress({ backend, log }: Context, device: Device): Thenable<Calibrated | undefined> {
-  const token = randomUUID();
   const options = {
     location: vscode.ProgressLocation.Notification,
     title: vscode.l10n.t('Calibrating'),
     cancellable: true,
   };
   return vscode.window.withProgress(options, async (bar, cancellation) => {
-    const listening = vscode.Disposable.from(
-      cancellation.onCancellationRequested(
-        () => void backend.request('cancel', { token }).catch(() => undefined),
-      ),
-      backend.onProgress((progress) => {
-        if (progress.token === token) bar.report({ message: progress.detail });
-      }),
-    );
+    const job = new ServerJob(backend, ({ detail }) => bar.report({ message: detail }));
+    const listening = vscode.Disposable.from(job, cancellation.onCancellationRequested(job.cancel));
     try {
-      return await backend.request('calibrate', { device, token });
+      return await backend.request('calibrate', { device, token: job.token });
     } catch (error) {
       if (!isCancellation(error)) showFailure(log, error);
       return undefined;
