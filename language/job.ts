@@ -26,6 +26,10 @@ function answer(message: JobAnswer): void {
   process.send!(message, () => process.exit(0));
 }
 
+const tell = (phase: string, detail: string, fraction: number): void => {
+  process.send?.({ kind: 'progress', phase, detail, fraction } satisfies JobAnswer);
+};
+
 async function perform(request: JobRequest): Promise<JobAnswer> {
   try {
     switch (request.kind) {
@@ -55,8 +59,7 @@ async function apply(request: Extract<JobRequest, { kind: 'apply' }>): Promise<J
     { ...request, recipe, shapes: {} },
     {
       signal: stop.signal,
-      onProgress: (phase, detail, fraction) =>
-        process.send?.({ kind: 'progress', phase, detail, fraction } satisfies JobAnswer),
+      onProgress: tell,
     },
   );
   return { kind: 'applied', output, report };
@@ -67,13 +70,7 @@ async function analyse(request: Extract<JobRequest, { kind: 'sensitivity' }>): P
     { ...request, recipe: recipeOf(request), shapes: {} },
     {
       signal: stop.signal,
-      onProgress: (detail, fraction) =>
-        process.send?.({
-          kind: 'progress',
-          phase: 'sensitivity',
-          detail,
-          fraction,
-        } satisfies JobAnswer),
+      onProgress: (detail, fraction) => tell('sensitivity', detail, fraction),
     },
   );
   return { kind: 'analysed', sensitivity };
@@ -109,13 +106,7 @@ async function calibrateTarget({
   if (!device) {
     const { profile, file } = await calibrateThisMachine({
       signal: stop.signal,
-      onProgress: (detail, fraction) =>
-        process.send?.({
-          kind: 'progress',
-          phase: 'measuring',
-          detail,
-          fraction,
-        } satisfies JobAnswer),
+      onProgress: (detail, fraction) => tell('measuring', detail, fraction),
     });
     return { kind: 'calibrated', target: targetInfo(profile), file };
   }

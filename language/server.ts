@@ -11,7 +11,14 @@ import {
 } from 'vscode-languageserver/node';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { pathToFileURL } from 'node:url';
-import { calibratedStep, dataSummary, makeDesign, type Look, type Subject } from './design/design';
+import {
+  calibratedStep,
+  dataSummary,
+  makeDesign,
+  viewRequest,
+  type Look,
+  type Subject,
+} from './design/design';
 import { nodeDetails, tensorStatistics } from './design/details';
 import { gainOf, placesFor } from './design/places';
 import { CancelledError, describeError, WhittleError } from './errors';
@@ -68,10 +75,12 @@ const handlers: Handlers = {
   design({ document, draft, effects, ...look }) {
     const subject = subjects.of(document, draft);
     if (!draft) planInBackground(document, subject);
-    const design = makeDesign(subject, lookOf(subject, look));
+    const shown = lookOf(subject, look);
+    const picture = viewRequest(subject, shown);
+    const design = makeDesign(subject, shown, picture);
     if (!effects) return design;
     const place = subjects.placeOf(document, subject);
-    return { ...design, effects: effectsInView(subject, lookOf(subject, look), effects, place) };
+    return { ...design, effects: effectsInView(subject, picture, effects, place) };
   },
   node({ document, node, ...look }) {
     const subject = subjects.of(document);

@@ -5,13 +5,12 @@ import { describeBasis } from '../cost/profile';
 import { calibrateDevice } from '../recipe/calibrating';
 import { HOST } from '../recipe/thisMachine';
 import calibrateHost from './calibrateHost';
+import { heldOutTable, leaveOneOut } from './heldOut';
 import {
-  milliseconds,
   print,
   readArguments,
   readShapes,
   SHAPE_OPTION,
-  table,
   UsageError,
   type Command,
   type Surroundings,
@@ -53,8 +52,6 @@ function show(
   output: string,
   { profile, scales, heldOut, warnings }: Calibration,
 ): void {
-  const { basis } = profile;
-  const [error] = basis.status === 'calibrated' ? basis.errors : [];
   const document = {
     profile: output,
     base: profile.title,
@@ -62,7 +59,7 @@ function show(
       scales,
       precisions: profile.precisions,
     },
-    leaveOneOut: { ...error, measurements: heldOut },
+    leaveOneOut: leaveOneOut(profile, heldOut),
     warnings,
   };
   print(surroundings, voice, document, () => [
@@ -70,17 +67,6 @@ function show(
     `  times against the profile it started from: compute ×${scales.compute.toPrecision(3)}, weights ×${scales.weights.toPrecision(3)}, overhead ×${scales.overhead.toPrecision(3)}`,
     `  ${describeBasis(profile)}`,
     ...warnings.map((warning) => `  warning: ${warning}`),
-    ...table(
-      [
-        ['  network', 'measured', 'fitted', 'predicted without it'],
-        ...heldOut.map(({ name, measuredMs, fittedMs, predictedMs }) => [
-          `  ${name}`,
-          milliseconds(measuredMs),
-          milliseconds(fittedMs),
-          milliseconds(predictedMs),
-        ]),
-      ],
-      [1, 2, 3],
-    ),
+    ...heldOutTable(heldOut),
   ]);
 }

@@ -5,15 +5,14 @@ import { calibrateThisMachine } from '../recipe/calibrating';
 import { hostFile, HOST } from '../recipe/thisMachine';
 import {
   count,
-  milliseconds,
   print,
   readArguments,
   readShapes,
   SHAPE_OPTION,
-  table,
   withProgress,
   type Command,
 } from './command';
+import { heldOutTable, leaveOneOut } from './heldOut';
 
 const calibrateHost: Command = async (argv, surroundings) => {
   const { values: options } = readArguments(argv, [HOST], {
@@ -30,45 +29,30 @@ const calibrateHost: Command = async (argv, surroundings) => {
     threads: count('threads', options.threads) ?? 1,
     ...(budgetMs !== undefined && { budgetMs }),
   };
-  const control = {
-    signal: surroundings.interruption(),
-    runtimeEntry: surroundings.runtimeEntry,
-  };
   const { profile, heldOut, file } = await withProgress(surroundings, options, (progress) =>
     calibrateThisMachine(
       {
-        ...control,
+        signal: surroundings.interruption(),
         onProgress: (detail, fraction) => progress(`measuring: ${detail}`, fraction),
+        runtimeEntry: surroundings.runtimeEntry,
       },
       request,
       options.output === undefined ? hostFile() : path.resolve(options.output),
     ),
   );
-  const { basis, precisions, threads } = profile;
-  const [error] = basis.status === 'calibrated' ? basis.errors : [];
+  const { precisions, threads } = profile;
   const document = {
     profile: file,
     target: options.output === undefined ? HOST : file,
     kind: 'measured',
     threads,
     constants: { precisions },
-    leaveOneOut: { ...error, measurements: heldOut },
+    leaveOneOut: leaveOneOut(profile, heldOut),
   };
   print(surroundings, options, document, () => [
     `${file}: ${profile.title}`,
     `  ${describeBasis(profile)}`,
-    ...table(
-      [
-        ['  network', 'measured', 'fitted', 'predicted without it'],
-        ...heldOut.map(({ name, measuredMs, fittedMs, predictedMs }) => [
-          `  ${name}`,
-          milliseconds(measuredMs),
-          milliseconds(fittedMs),
-          milliseconds(predictedMs),
-        ]),
-      ],
-      [1, 2, 3],
-    ),
+    ...heldOutTable(heldOut),
     `Use it as --target ${document.target}`,
   ]);
 };

@@ -15,7 +15,6 @@ import type { Side } from './looks';
 export type ResolveTarget = (id: string) => TargetProfile;
 
 const estimates = new WeakMap<Facts, Map<TargetProfile, TargetEstimate>>();
-const works = new WeakMap<Facts, Workloads>();
 
 /** What a situation takes on a target; computed once. */
 export function costOn(
@@ -33,14 +32,7 @@ export function costOn(
   return cost;
 }
 
-export function workOf({ graph, facts }: Situation): Workloads {
-  let work = works.get(facts);
-  if (!work) {
-    work = workloads(graph, facts);
-    works.set(facts, work);
-  }
-  return work;
-}
+export const workOf = ({ graph, facts }: Situation): Workloads => workloads(graph, facts);
 
 const sides = new WeakMap<TargetEstimate, Side>();
 
@@ -60,15 +52,10 @@ function newSide({ graph, facts }: Situation, { layers }: TargetEstimate): Side 
   return { graph, facts, costs: (id) => costs.get(id) };
 }
 
-const numbers = new WeakMap<LayerCost, { workload: Workload; node: Node; numbers: LayerNumbers }>();
-
-/** The same object while nothing of the layer has changed. */
 function numbersOf(graph: Graph, node: Node, workload: Workload, layer: LayerCost): LayerNumbers {
-  const known = numbers.get(layer);
-  if (known?.workload === workload && known.node === node) return known.numbers;
   const { macs, parameters, inputBytes, outputBytes, weightType, inputType, unknown } = workload;
   const reason = unknown ?? layer.unknown;
-  const fresh = {
+  return {
     macs,
     parameters,
     latencyMs: layer.latencyMs,
@@ -81,8 +68,6 @@ function numbersOf(graph: Graph, node: Node, workload: Workload, layer: LayerCos
     density: knownDensity(graph, node),
     ...(reason !== undefined && { unknown: reason }),
   };
-  numbers.set(layer, { workload, node, numbers: fresh });
-  return fresh;
 }
 
 /** Share of non-zero weights, where a pass knows it without reading them. */

@@ -23,6 +23,7 @@ import type {
 import type { BoundModel } from '../recipe/opened';
 import { needsCalibration, type Recipe, type RecipeProblem, type Step } from '../recipe/recipe';
 import type { Preview } from '../recipe/run';
+import { isMadeUp } from '../recipe/schema';
 import { costOn, sideOf, type ResolveTarget } from './costing';
 import { defaultOpen, graphView, type ViewRequest } from './view';
 
@@ -47,10 +48,14 @@ export interface Look {
   readonly open: readonly string[] | null;
 }
 
-export function makeDesign(subject: Subject, look: Look): Design {
+/** @param request as `viewRequest` makes it: who tells more of the same picture passes it on */
+export function makeDesign(
+  subject: Subject,
+  look: Look,
+  request = viewRequest(subject, look),
+): Design {
   const { bound, preview, resolve } = subject;
   const after = afterOf(subject);
-  const request = viewRequest(subject, look);
   const [countsBefore, countsAfter] = [countsOf(bound), countsOf(after)];
   const totals = targetsShown(subject, look.target).map((target) =>
     targetTotals(target, costOn(bound, target, resolve), costOn(after, target, resolve)),
@@ -232,11 +237,9 @@ export const calibratedStep = ({ steps }: Recipe): Step | undefined =>
 export function dataSummary(chosen: Recipe['calibration']): DataSummary | null {
   if (!chosen) return null;
   const { dataset, samples = null } = chosen;
-  const named = typeof dataset === 'string';
   return {
-    file: named ? dataset : null,
-    generated:
-      !named && typeof dataset.source === 'object' && 'generated' in (dataset.source ?? {}),
+    file: typeof dataset === 'string' ? dataset : null,
+    generated: isMadeUp(dataset),
     samples,
   };
 }

@@ -26,7 +26,16 @@ export type Sums = (part: Part) => Tally;
 /** The shape of the last value that leaves a part. */
 export type Exits = (part: Part) => Shape | undefined;
 
+const scenes = new WeakMap<Looking, Scene>();
+
+/** Made once for everything that is asked of one picture. */
 export function sceneOf(looking: Looking): Scene {
+  let scene = scenes.get(looking);
+  if (!scene) scenes.set(looking, (scene = newScene(looking)));
+  return scene;
+}
+
+function newScene(looking: Looking): Scene {
   const { before, after } = looking;
   const merged = merge(before.graph, after.graph);
   const looks = new Map<string, Look>();

@@ -34,11 +34,19 @@ function* externalFile({ name, data }: Tensor): Generator<string> {
 
 /** The description of a data set, and every file that it names: folders with all that is in them. */
 export async function datasetHash(dataset: DatasetReference, folder: string): Promise<string> {
+  const { description, files } = describedData(dataset, folder);
+  return textHash(JSON.stringify([description, await hashesOf(files.filter(existsSync))]));
+}
+
+/** The description of a data set, with the files and folders that it names, there or not. */
+export function describedData(
+  dataset: DatasetReference,
+  folder: string,
+): { readonly description: unknown; readonly files: readonly string[] } {
   const file = typeof dataset === 'string' ? resolveFrom(folder, dataset) : undefined;
   const description: unknown = file === undefined ? dataset : readDescription(file);
   const base = file === undefined ? folder : path.dirname(file);
-  const found = namedFiles(description).map((name) => resolveFrom(base, name));
-  return textHash(JSON.stringify([description, await hashesOf(found.filter(existsSync))]));
+  return { description, files: namedFiles(description).map((name) => resolveFrom(base, name)) };
 }
 
 function namedFiles(description: unknown): string[] {

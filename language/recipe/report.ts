@@ -24,6 +24,7 @@ import type { Provenance } from './decisions';
 import { fileHash, textHash } from './files';
 import { atLeast, type BoundModel } from './opened';
 import { needsCalibration, type Recipe } from './recipe';
+import { isMadeUp } from './schema';
 import type { Run } from './run';
 import type { Checks } from './verify';
 
@@ -105,11 +106,9 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
 
 /** The file as the recipe names it, where it does not describe the data itself. */
 function calibrationName({ calibration }: Recipe): string {
-  const dataset = calibration?.dataset;
-  if (typeof dataset === 'string') return dataset;
-  const source = dataset?.source ?? { generated: {} };
-  const described = typeof source !== 'object' || !('generated' in source);
-  return described ? 'data described in the recipe' : MADE_UP_INPUTS;
+  if (!calibration || isMadeUp(calibration.dataset)) return MADE_UP_INPUTS;
+  const { dataset } = calibration;
+  return typeof dataset === 'string' ? dataset : 'data described in the recipe';
 }
 
 /** By where numbers stand in the report. */

@@ -36,6 +36,13 @@ const decibels = z.union([
 /** A data set: the path of its description, or the description itself (checked when it is loaded). */
 const dataset = z.union([z.string().min(1), z.record(z.string(), z.unknown())]);
 
+/** A data set whose inputs are made up from the model's own input types. */
+export const isMadeUp = (dataset: DatasetReference): boolean =>
+  typeof dataset === 'object' &&
+  typeof dataset.source === 'object' &&
+  dataset.source !== null &&
+  'generated' in dataset.source;
+
 const selectors = z.union([
   z
     .string()

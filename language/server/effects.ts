@@ -1,13 +1,12 @@
 /** What a measured sensitivity stands on, and what of it still holds when the recipe has changed. */
 import { statSync } from 'node:fs';
-import path from 'node:path';
-import { readDescription } from '../data/description';
-import { dataSummary, viewRequest, type Look, type Subject } from '../design/design';
-import { layersShown } from '../design/view';
+import { dataSummary, type Subject } from '../design/design';
+import { layersShown, type ViewRequest } from '../design/view';
 import type { Graph } from '../graph/graph';
 import type { EffectsInView, EffectsRequest, Sensitivity, StepSensitivity } from '../protocol';
 import { enabledSteps } from '../recipe/decisions';
-import { resolveFrom, textHash } from '../recipe/files';
+import { textHash } from '../recipe/files';
+import { describedData } from '../recipe/hashes';
 import { parameterProperties, type Recipe, type Step } from '../recipe/recipe';
 
 /** Where a subject's files are. */
@@ -45,22 +44,13 @@ function isPerSite({ pass, parameters }: Step): boolean {
 }
 
 /** Changes with the description of a data set and with the files that it names. */
-function dataStamp({ dataset }: NonNullable<Recipe['calibration']>, folder: string): string {
-  const file = typeof dataset === 'string' ? resolveFrom(folder, dataset) : undefined;
+function dataStamp({ dataset }: NonNullable<Recipe['calibration']>, folder: string): unknown {
   try {
-    const { source } = file === undefined ? (dataset as Described) : readDescription(file);
-    const from = file === undefined ? folder : path.dirname(file);
-    const named = Object.values(source ?? {}).filter((value) => typeof value === 'string');
-    return [...(file ? [file] : []), ...named.map((name) => resolveFrom(from, name))]
-      .map(fileStamp)
-      .join(' ');
+    const { description, files } = describedData(dataset, folder);
+    return [description, files.map(fileStamp)];
   } catch {
     return 'unreadable'; // said where it is used
   }
-}
-
-interface Described {
-  readonly source?: Readonly<Record<string, unknown>>;
 }
 
 function fileStamp(file: string): string {
@@ -95,7 +85,7 @@ const originIn = (graph: Graph, node: string): string => graph.node(node)?.origi
 
 export function effectsInView(
   subject: Subject,
-  look: Look,
+  picture: ViewRequest,
   { key, pass, step: index, layers }: EffectsRequest,
   place: Place,
 ): EffectsInView {
@@ -104,7 +94,7 @@ export function effectsInView(
   const matching = same.find((step) => effectKey(subject, step, place) === key);
   const step = matching ?? same.find((one) => one.index === index) ?? same[0];
   const sites = step && sitesOf(subject, step);
-  const drawn = drawnIn(subject, look);
+  const drawn = drawnIn(picture);
   return {
     key,
     step: step?.index ?? null,
@@ -126,9 +116,8 @@ function sitesOf(subject: Subject, step: Step): ReadonlySet<string> | undefined 
 }
 
 /** By layer of the original model, the innermost visible node that it is drawn in: frames come before what they hold. */
-function drawnIn(subject: Subject, look: Look): ReadonlyMap<string, string> {
+function drawnIn(picture: ViewRequest): ReadonlyMap<string, string> {
   const drawn = new Map<string, string>();
-  for (const [id, layers] of layersShown(viewRequest(subject, look)))
-    for (const layer of layers) drawn.set(layer, id);
+  for (const [id, layers] of layersShown(picture)) for (const layer of layers) drawn.set(layer, id);
   return drawn;
 }

@@ -5,8 +5,8 @@ import { Button } from '../common/elements';
 import { Icon } from '../common/icon';
 import { counted, text } from '../strings';
 import { ParameterForm } from './parameterForm';
+import { Refusals } from './refusals';
 import { Row, Section } from './section';
-import { NodeLink } from './values';
 
 /** The form of one step: its parameters, where it works, and what it left alone. */
 export function StepPanel({ step, index }: { readonly step: StepSummary; readonly index: number }) {
@@ -43,18 +43,7 @@ export function StepPanel({ step, index }: { readonly step: StepSummary; readonl
         </Button>
       </div>
       <Where step={step} index={index} />
-      {step.skipped.length > 0 && (
-        <Section id="skipped" title={text('step.skipped')} count={step.skipped.length}>
-          <ul className="values">
-            {step.skipped.map(({ node, reason }) => (
-              <li key={node}>
-                <NodeLink id={node} />
-                <small>{reason}</small>
-              </li>
-            ))}
-          </ul>
-        </Section>
-      )}
+      <Refusals id="skipped" title={text('step.skipped')} refusals={step.skipped} />
       {pass && (
         <Section id="about" title={text('step.about')}>
           <p>{pass.summary}</p>

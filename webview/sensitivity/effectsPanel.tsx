@@ -5,8 +5,7 @@ import { Button, ProgressBar } from '../common/elements';
 import { Icon, type IconName } from '../common/icon';
 import { IconButton } from '../common/iconButton';
 import { plain } from '../format';
-import { Section } from '../inspector/section';
-import { NodeLink } from '../inspector/values';
+import { Refusals } from '../inspector/refusals';
 import { counted, text } from '../strings';
 import { moreBits } from './bits';
 import { EffectsTable } from './effectsTable';
@@ -139,18 +138,7 @@ function Found({ found }: { readonly found: StepSensitivity }) {
         </Note>
       )}
       <Keys pass={found.pass} />
-      {skipped.length > 0 && (
-        <Section id="unmeasured" title={text('effects.skipped')} count={skipped.length}>
-          <ul className="values">
-            {skipped.map(({ node, reason }) => (
-              <li key={node}>
-                <NodeLink id={node} />
-                <small>{reason}</small>
-              </li>
-            ))}
-          </ul>
-        </Section>
-      )}
+      <Refusals id="unmeasured" title={text('effects.skipped')} refusals={skipped} />
     </>
   );
 }
