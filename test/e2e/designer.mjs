@@ -29,6 +29,8 @@ export async function openedDesigner(workbench) {
       await frame.locator('.node.is-over').first().waitFor();
       await page.mouse.up();
     },
+    /** The first save gives a recipe its file: a new editor takes the place of this one, and what is asked here fails. */
+    replaced: () => until('the editor of the saved file', () => frame.isDetached()),
     /** What has the keyboard: a test id, or a tag. */
     focused: () =>
       frame.evaluate(() => {

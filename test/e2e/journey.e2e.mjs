@@ -75,7 +75,8 @@ test('a step without samples leads to them', async () => {
 });
 
 test('apply writes a model that runs, and its report opens', async () => {
-  designer = await openedDesigner(workbench); // saving gave the recipe its file
+  await designer.replaced();
+  designer = await openedDesigner(workbench);
   await designer.id('apply').click();
   await workbench.webview('[data-testid="report"]');
   await checkOutput('shapes-resnet');
@@ -115,7 +116,8 @@ test('the same with the keyboard alone', async () => {
   await until('data', async () => (await designer.id('data-need').count()) === 0);
   await press('Control+s');
   await nothingDirty();
-  designer = await openedDesigner(workbench); // saving gave the recipe its file
+  await designer.replaced();
+  designer = await openedDesigner(workbench);
   assert(saved('by-keyboard.whittle.yaml').includes(node.slice('node-'.length).split('…')[0]));
   await byKeyboard(
     'Whittle: Apply Compression Recipe',

@@ -24,6 +24,7 @@ async function begun(model) {
   await workbench.page.keyboard.type('prune.magnitude');
   await press('Enter');
   await until('a step', async () => (await designer.steps()).length === 1);
+  return designer;
 }
 
 const savedTab = (model) =>
@@ -33,11 +34,12 @@ const savedTab = (model) =>
   });
 
 test('a palette that was opened meanwhile stays open', async () => {
-  await begun('shapes-resnet');
+  const unsaved = await begun('shapes-resnet');
   await press('Control+s');
   await press('F1');
   await workbench.page.locator('.quick-input-widget').waitFor();
   await savedTab('shapes-resnet');
+  await unsaved.replaced();
   await openedDesigner(workbench);
   await workbench.page.waitForTimeout(2000);
   await workbench.page.locator('.quick-input-widget').waitFor({ timeout: 100 });
@@ -45,9 +47,10 @@ test('a palette that was opened meanwhile stays open', async () => {
 });
 
 test('without one the new editor has the keyboard', async () => {
-  await begun('shapes-vit');
+  const unsaved = await begun('shapes-vit');
   await press('Control+s');
   await savedTab('shapes-vit');
+  await unsaved.replaced();
   const designer = await openedDesigner(workbench);
   await until('keys reach the graph', async () => {
     await press('p');
