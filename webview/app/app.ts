@@ -89,6 +89,7 @@ export function createApp(host: Host): App {
   const tellKeyboard = (here: boolean) => void host.request('keyboard', { here });
   window.addEventListener('focus', () => tellKeyboard(true));
   window.addEventListener('blur', () => tellKeyboard(false));
+  if (document.hasFocus()) tellKeyboard(true); // it may have come before this program
   void start(host, store, () => designs.refresh());
 
   return {
