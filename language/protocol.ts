@@ -721,6 +721,8 @@ export interface StepReport {
   readonly calibration?: string;
   /** What the recipe's guard found; absent without one. */
   readonly guard?: GuardReport;
+  /** It broke what has to hold after a step, and was left out; the layer is wrong already where it is changed alone. */
+  readonly rolledBack?: { readonly reason: string; readonly node?: string };
 }
 
 /** Whether a step gains what the recipe's guard asks of it. */

@@ -207,6 +207,8 @@ export interface AttentionMap {
 export interface DeviationsRequest extends Common {
   readonly reference: string;
   readonly candidates: readonly string[];
+  /** What progress calls the candidates; default: their files. */
+  readonly names?: readonly string[];
   readonly data: DataRequest;
 }
 

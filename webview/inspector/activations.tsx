@@ -80,8 +80,8 @@ function Found({ found }: { readonly found: NodeActivations }) {
         <Icon name="watch" /> {text('activations.basis', { count: samples, data })}
       </p>
       {madeUp && (
-        <p className="problem problem-warning">
-          <Icon name="warning" /> {text('activations.madeUp')}
+        <p className="effects-note is-loud" role="note" data-testid="activations-made-up">
+          <Icon name="warning" /> <span>{text('activations.madeUp')}</span>
         </p>
       )}
       {values.map((value) => (
