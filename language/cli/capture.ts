@@ -78,7 +78,7 @@ const command: Command = async (argv, surroundings) => {
   };
   print(surroundings, options, document, () => [
     `${found.samples} samples of ${found.data} (measured)`,
-    ...table(rows(found), [1, 2, 3]),
+    ...table(rows(found), [1, 2]),
     ...[...found.attentions].map(([node, map]) => attentionLine(node, map)),
     ...skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`),
   ]);

@@ -115,7 +115,7 @@ ${table(['Output', 'SQNR', 'Cosine', 'Largest difference'], rows)}`;
 const BAR = { width: 720, label: 300, words: 110, height: 22 } as const;
 const STEP_HEIGHT = 26;
 
-/** Latency from before to after, step by step, on each target. */
+/** Latency from before to after, by each step that was kept, on each target. */
 function waterfalls(report: Report): string {
   return report.after.targets.map((target) => waterfall(report, target)).join('\n');
 }
@@ -127,7 +127,8 @@ function waterfall({ before, steps }: Report, { id, title, latencyMs }: Target):
   if (start === undefined || steps.length === 0) return '';
   const bars = [
     { name: 'Before', from: 0, to: start, look: 'before' },
-    ...steps.flatMap(({ title: name, latencyMs: changes }) => {
+    ...steps.flatMap(({ title: name, latencyMs: changes, guard, rolledBack }) => {
+      if (guard?.dropped || rolledBack) return [];
       const { before: from = null, after: to = null } = changes[id] ?? {};
       if (from === null || to === null) return [];
       return [{ name, from, to, look: to > from ? 'loss' : 'gain' }];
