@@ -561,6 +561,71 @@ export interface SensitivityLayer {
   readonly drop?: number;
 }
 
+export interface ActivationsRequest {
+  /** URI of the recipe's document. */
+  readonly document: string;
+  readonly open: readonly string[] | null;
+  /** Id of a visible node. */
+  readonly node: string;
+  readonly target: string;
+  /** Names the progress events of this run. */
+  readonly token: string;
+}
+
+/** What goes in and out of a node on real samples. All of it is measured, on the model before the recipe. */
+export interface NodeActivations {
+  readonly data: string;
+  readonly samples: number;
+  /** Inputs were made up: nothing measured on them holds for real ones. */
+  readonly madeUp: boolean;
+  readonly values: readonly ValueActivations[];
+  readonly attentions: readonly AttentionShown[];
+  /** Values and attentions of which there is nothing to tell. */
+  readonly skipped: readonly { readonly node: string; readonly reason: string }[];
+}
+
+export interface ValueActivations {
+  readonly name: string;
+  /** Seen from the node. */
+  readonly side: 'input' | 'output';
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly standardDeviation: number;
+  /** Bin `i` starts at `start + i·width`. */
+  readonly histogram: {
+    readonly start: number;
+    readonly width: number;
+    readonly counts: readonly number[];
+  };
+  /** Null where there is one channel only. */
+  readonly channels: ChannelPeaks | null;
+}
+
+/** Largest |x| by channel: one that stands out costs all the others digits. */
+export interface ChannelPeaks {
+  readonly count: number;
+  /** In order; where channels are many, the largest of neighbours. */
+  readonly peaks: readonly number[];
+  readonly largest: number;
+  /** The channel that has it, from 0. */
+  readonly at: number;
+  readonly median: number;
+}
+
+/** How much queries take of keys, the mean over heads and samples. */
+export interface AttentionShown {
+  readonly node: string;
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+  /** Where there are many, each row and column is the mean of neighbours. */
+  readonly rows: number;
+  readonly columns: number;
+  /** `rows` × `columns`, row after row. */
+  readonly mean: readonly number[];
+}
+
 export interface Progress {
   readonly token: string;
   /** Of the steps, `write`, `check` and so on, in order. */
@@ -656,6 +721,8 @@ export interface StepReport {
   readonly calibration?: string;
   /** What the recipe's guard found; absent without one. */
   readonly guard?: GuardReport;
+  /** It broke what has to hold after a step, and was left out; the layer is wrong already where it is changed alone. */
+  readonly rolledBack?: { readonly reason: string; readonly node?: string };
 }
 
 /** Whether a step gains what the recipe's guard asks of it. */
@@ -755,6 +822,7 @@ export interface ServerRequests {
   dataFor: [DataRequest, DataOffer];
   apply: [ApplyRequest, Applied];
   sensitivity: [SensitivityRequest, StepSensitivity];
+  activations: [ActivationsRequest, NodeActivations];
   /** Fits a profile of a device to measurements, or measures this machine. */
   calibrate: [CalibrateRequest, Calibrated];
   cancel: [{ readonly token: string }, null];
@@ -795,6 +863,9 @@ export interface HostRequests {
   /** Measures what a step does to one layer at a time; `analysed` tells the result to every view of the document. */
   sensitivity: [Pick<SensitivityRequest, 'step' | 'byMetric'>, null];
   cancelSensitivity: [null, null];
+  /** Null where the user was asked for samples and named none, or cancelled. */
+  activations: [Omit<ActivationsRequest, 'document' | 'token'>, NodeActivations | null];
+  cancelActivations: [null, null];
   setTarget: [{ readonly target: string }, null];
   /** Opens something beside: the recipe as text, the model as ONNX text at a node, the folder of the output. */
   open: [
@@ -851,6 +922,7 @@ export const DESIGNER_ACTIONS = [
   'removeStep',
   'sensitivity',
   'excludeLayer',
+  'activations',
 ] as const;
 export type DesignerAction = (typeof DESIGNER_ACTIONS)[number];
 
@@ -865,6 +937,8 @@ export interface HostEvents {
   /** How far a sensitivity is; null when it has ended. */
   analysing: Progress | null;
   analysed: StepSensitivity;
+  /** How far a capture of activations is; null when it has ended. */
+  capturing: Progress | null;
 }
 
 // ---- the wire of the webview

@@ -11,6 +11,7 @@ import {
 } from 'vscode-languageserver/node';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { pathToFileURL } from 'node:url';
+import { askedActivations } from './design/activations';
 import {
   calibratedStep,
   dataSummary,
@@ -149,6 +150,12 @@ const handlers: Handlers = {
     const key = asked ? effectKey(subject, asked, subjects.placeOf(document, subject)) : '';
     const answer = await runTold({ kind: 'sensitivity', ...about, step, byMetric }, token);
     return keptSensitivity(answer.sensitivity, subject, { key, byMetric });
+  },
+  async activations({ document, node, token, ...look }) {
+    const subject = subjects.of(document);
+    const asked = askedActivations(subject, lookOf(subject, look), node);
+    const request = { kind: 'activations', ...aboutRecipe(document, undefined), asked } as const;
+    return (await runTold(request, token)).activations;
   },
   async calibrate({ device, token }) {
     const { target, file } = await runTold({ kind: 'calibrate', device }, token);

@@ -356,6 +356,12 @@ export class Graph {
     this.#outputs = outputs;
   }
 
+  /** Says what a value is, where its operator leaves that open. */
+  declare(info: ValueInfo): void {
+    this.#touch();
+    this.#valueInfos.set(info.name, info);
+  }
+
   /** Forgets what the file said about values that edits may have changed. */
   dropValueInfos(keep: (info: ValueInfo) => boolean): void {
     this.#own();

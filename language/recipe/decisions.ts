@@ -20,6 +20,8 @@ const decisionFile = z.strictObject({
       decisions: z.unknown(),
       /** The recipe's guard left the step out. */
       dropped: z.boolean().optional(),
+      /** It broke what has to hold after a step. */
+      rolledBack: z.object({ reason: z.string(), node: z.exactOptional(z.string()) }).optional(),
     }),
   ),
 });

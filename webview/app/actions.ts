@@ -1,5 +1,6 @@
 /** The designer's actions, whoever asks for them: a key, a button, or a command that people bound a key to. */
 import type { DesignerAction } from '../../language/protocol';
+import type { Capturing } from './capturing';
 import type { Recipe } from './recipe';
 import type { Selection } from './selection';
 import type { Sensing } from './sensing';
@@ -17,13 +18,19 @@ export const KEYS: Readonly<Record<string, DesignerAction>> = {
   h: 'pickMetric',
   w: 'why',
   s: 'sensitivity',
+  a: 'activations',
 };
 
+interface Parts {
+  readonly store: Store<State>;
+  readonly selection: Selection;
+  readonly recipe: Recipe;
+  readonly sensing: Sensing;
+  readonly capturing: Capturing;
+}
+
 export function createActions(
-  store: Store<State>,
-  selection: Selection,
-  recipe: Recipe,
-  sensing: Sensing,
+  { store, selection, recipe, sensing, capturing }: Parts,
   fit: () => void,
 ): Actions {
   const show = (popup: Popup) => store.set({ popup });
@@ -62,6 +69,7 @@ export function createActions(
     removeStep: onStep(recipe.remove),
     sensitivity: sensing.ask,
     excludeLayer: sensing.exclude,
+    activations: capturing.ask,
   };
 }
 

@@ -10,6 +10,7 @@ import { setStrings, text } from '../strings';
 import { createActions, type Actions } from './actions';
 import { announce } from './announcing';
 import { createApplying, type ApplyControl } from './applying';
+import { createCapturing, type Capturing } from './capturing';
 import { createDesignLoader } from './designLoader';
 import { createDetails, type Details } from './details';
 import { createDragging, type Dragging } from './dragging';
@@ -31,6 +32,7 @@ export interface App {
   readonly finding: Finding;
   readonly applying: ApplyControl;
   readonly sensing: Sensing;
+  readonly capturing: Capturing;
   readonly actions: Actions;
   readonly setTarget: (target: string) => void;
   readonly setMetric: (metric: Metric | 'effects') => void;
@@ -53,12 +55,14 @@ export function createApp(host: Host): App {
   const sensing = createSensing({ host, store, selection, recipe, finding }, () =>
     designs.refresh(),
   );
-  const actions = createActions(store, selection, recipe, sensing, () => fit?.());
+  const capturing = createCapturing(host, store);
+  const actions = createActions({ store, selection, recipe, sensing, capturing }, () => fit?.());
 
   function arrived(design: Design, isDraft: boolean): void {
     store.set({ design });
     if (isDraft) return;
     recipe.arrived(design);
+    capturing.arrived(design);
     details.renew();
   }
 
@@ -102,6 +106,7 @@ export function createApp(host: Host): App {
     finding,
     applying: createApplying(host, store),
     sensing,
+    capturing,
     actions,
     setTarget(target) {
       showTarget(target);

@@ -3,6 +3,7 @@ import type {
   DesignRequest,
   Gain,
   Metric,
+  NodeActivations,
   NodeDetails,
   PassInfo,
   Places,
@@ -67,6 +68,15 @@ export type Analysing =
     }
   | { readonly state: 'failed'; readonly step: number; readonly message: string };
 
+/** A capture of activations under way. */
+export type Capture =
+  | { readonly state: 'no' }
+  | {
+      readonly state: 'running' | 'cancelling';
+      readonly node: string;
+      readonly progress: Progress | null;
+    };
+
 /** Where the keyboard should be once it is on screen. */
 export type FocusWish =
   | { readonly on: 'parameter' | 'effects' | 'analysing' }
@@ -114,6 +124,10 @@ export interface State {
 
   readonly details: Readonly<Record<string, Loaded<NodeDetails>>>;
   readonly tensors: Readonly<Record<string, Loaded<TensorStatistics>>>;
+
+  /** What was measured of nodes, on the model and data as they are. */
+  readonly activations: Readonly<Record<string, Loaded<NodeActivations>>>;
+  readonly capturing: Capture;
 
   readonly analysing: Analysing;
   /** What was measured last, stale or not. */
@@ -163,6 +177,8 @@ export const INITIAL: State = {
   found: null,
   details: {},
   tensors: {},
+  activations: {},
+  capturing: { state: 'no' },
   analysing: { state: 'no' },
   sensitivity: null,
   showsEffects: false,

@@ -3,6 +3,7 @@ import type {
   Design,
   HostEvents,
   HostRequests,
+  NodeActivations,
   NodeDetails,
   Places,
   Progress,
@@ -13,6 +14,7 @@ import type {
   TensorStatistics,
   WebviewMessage,
 } from '../../../language/protocol';
+import { activationsOf } from './activations';
 import { PASSES, TARGETS, type Device } from './catalogue';
 import {
   choose,
@@ -76,6 +78,7 @@ export class MockHost {
   #future: string[] = [];
   #target: string;
   #measuring: { cancelled: boolean } | null = null;
+  #capturing: { cancelled: boolean } | null = null;
   #applying: { cancelled: boolean } | null = null;
   readonly #abandoned = new Set<number>();
 
@@ -171,6 +174,11 @@ export class MockHost {
     sensitivity: ({ step, byMetric }) => this.#measure(step, byMetric),
     cancelSensitivity: () => {
       if (this.#measuring) this.#measuring.cancelled = true;
+      return null;
+    },
+    activations: ({ node }) => this.#capture(node),
+    cancelActivations: () => {
+      if (this.#capturing) this.#capturing.cancelled = true;
       return null;
     },
     setTarget: ({ target }) => {
@@ -483,6 +491,18 @@ export class MockHost {
       this.send('analysed', sensitivityOf(steps, step, this.#layers, { byMetric, madeUp }));
     this.send('analysing', null);
     return null;
+  }
+
+  async #capture(node: string): Promise<NodeActivations | null> {
+    const run = { cancelled: false };
+    this.#capturing = run;
+    for (let done = 0; done <= 8 && !run.cancelled; done++) {
+      const detail = 'running deit-tiny.onnx';
+      this.send('capturing', { token: 'run', phase: 'activations', detail, fraction: done / 8 });
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    this.send('capturing', null);
+    return run.cancelled ? null : activationsOf(node, this.#recipe.data.calibration);
   }
 
   async #apply(): Promise<null> {
