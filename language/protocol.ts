@@ -285,9 +285,18 @@ export interface ViewNode {
   /** Family of the step that changed it last. */
   readonly family: Family | null;
   readonly chips: readonly Chip[];
+  /** Where the recipe says how finely its weights are rounded; null where it does not. */
+  readonly rounding: Rounding | null;
   readonly cost: NodeCost;
   /** Of a folded block: latency shares of its parts in order, as parts of the block, for the strip. */
   readonly strip: readonly number[];
+}
+
+export interface Rounding {
+  /** Of the recipe's list. */
+  readonly step: number;
+  /** The step names it as an exception. */
+  readonly leftOut: boolean;
 }
 
 export interface Chip {
@@ -444,6 +453,13 @@ export type RecipeEdit =
       readonly node: string;
       readonly parameter: string;
       readonly value: unknown;
+    }
+  /** Layers of a step get other bits than the rest of it: `own` again those of the step, null none. */
+  | {
+      readonly kind: 'bits';
+      readonly step: number;
+      readonly nodes: readonly string[];
+      readonly bits: number | 'own' | null;
     }
   | { readonly kind: 'enable'; readonly step: number; readonly enabled: boolean }
   | { readonly kind: 'move'; readonly step: number; readonly to: number }

@@ -35,7 +35,8 @@ import {
   templateInfos,
   vocabulary,
 } from './recipe/bundled';
-import { editRecipe } from './recipe/edit';
+import { bitsEdits } from './recipe/bits';
+import { editAll, editRecipe } from './recipe/edit';
 import {
   isRecipeFile,
   isSameFile,
@@ -110,8 +111,12 @@ const handlers: Handlers = {
   },
   edit({ document, edit }) {
     const { model, targets } = freshRecipe(document);
-    if (edit.kind === 'except' || edit.kind === 'part')
+    if (edit.kind === 'except' || edit.kind === 'part' || edit.kind === 'bits')
       requireSelectable(subjects.of(document), edit.step);
+    if (edit.kind === 'bits') {
+      const steps = subjects.of(document).recipe?.recipe.steps ?? [];
+      return editAll(subjects.text(document), bitsEdits(steps, edit), { model, targets });
+    }
     if (edit.kind !== 'add') return editRecipe(subjects.text(document), edit, { model, targets });
     const pass = passOf(edit.pass);
     const given = { ...visibleDefaults(pass, document), ...edit.parameters };

@@ -203,7 +203,7 @@ export const ENGLISH = {
 
   'canvas.label': 'Graph of {name}',
   'canvas.help':
-    'Arrows move along the graph, Enter opens a block, Escape goes up, p adds a pass, Shift+F10 shows what else can be done.',
+    'Arrows move along the graph, Enter opens a block, Escape goes up, p adds a pass, b chooses bits, Shift+F10 shows what else can be done.',
   'canvas.open': 'Open {name}',
   'canvas.close': 'Close {name}',
   'shape.of': 'Output shape {shape}',
@@ -220,11 +220,20 @@ export const ENGLISH = {
 
   'menu.label': 'Actions for {name}',
   'menu.addPass': 'Add pass',
+  'menu.bits': 'Bits',
   'menu.open': 'Open block',
   'menu.close': 'Close block',
   'menu.why': 'Why this number',
   'menu.onnxText': 'Go to ONNX text',
   'menu.copy': 'Copy name',
+
+  'bits.label': 'Bits of {name}',
+  'bits.choose': '{bits}: choose other bits (b)',
+  'bits.bits': '{bits} bits',
+  'bits.own': 'As in {title}',
+  'bits.none': 'Not rounded',
+  'bits.nothing':
+    '{name} has no bits to choose: add a step of quantisation that can round it first.',
 
   'node.goToText': 'Go to ONNX text',
   'node.go': 'Go to {name}',

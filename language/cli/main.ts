@@ -24,7 +24,7 @@ const USAGE = `whittle: see what an ONNX model costs on a device, and compress i
   whittle apply    RECIPE [--model MODEL] [-o OUTPUT] [--report FILE] [--shape ...] [--force] [--decisions FILE] [--replay FILE]
   whittle calibrate TARGET MEASUREMENTS.csv -o NAME.target.yaml [--as int8|fp16] [--title TITLE]
   whittle calibrate host [--model MODEL]... [--shape ...] [--threads N] [--budget MS] [-o NAME.target.yaml]
-  whittle evaluate MODEL [--against REFERENCE] --data NAME.dataset.yaml [--metric METRIC] [--samples N]
+  whittle evaluate MODEL [--against REFERENCE [--interval]] --data NAME.dataset.yaml [--metric METRIC] [--samples N]
   whittle capture  MODEL --data NAME.dataset.yaml [--tensors NAME]... [--kinds KIND[,KIND...]] [--samples N] [--shape ...]
   whittle profile  MODEL [--data NAME.dataset.yaml] [--threads N] [--batch N] [--shape ...] [--top N]
   whittle sensitivity RECIPE [--step N] [--metric] [--model MODEL] [--samples N] [--shape ...]

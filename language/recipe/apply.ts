@@ -9,7 +9,13 @@ import type { ShapeBindings } from '../graph/facts';
 import { readModelFile } from '../onnx/read';
 import { writeModel } from '../onnx/write';
 import type { Applied, Report } from '../protocol';
-import { readDecisions, provenanceOf, enabledSteps, type Provenance } from './decisions';
+import {
+  enabledSteps,
+  provenanceOf,
+  readDecisions,
+  writeDecisions,
+  type Provenance,
+} from './decisions';
 import { isSameFile, reportPath, Staging } from './files';
 import { guardOf } from './guard';
 import { bindModel, inputSizes, openModel, type BoundModel } from './opened';
@@ -120,7 +126,7 @@ export async function applyRecipe(
       ...(beside ? [report] : []),
     ]);
     if (!beside) writeText(report, text);
-    if (job.decisionsOut) writeText(job.decisionsOut, decisionsText(provenance, run));
+    if (job.decisionsOut) writeDecisions(job.decisionsOut, provenance, run);
     return { output, report, content };
   } finally {
     staging.discard();
@@ -191,16 +197,6 @@ async function runAll(
   const run = await runSteps(base, steps, plan, signal, { check, guard });
   if (steps.length) seconds.push((performance.now() - started) / 1000);
   return run;
-}
-
-function decisionsText(provenance: Provenance, { attempts, decisions }: Run): string {
-  const steps = attempts.map(({ outcome: { step }, guard, rolledBack }, i) => ({
-    pass: step.pass.id,
-    decisions: decisions[i] ?? null,
-    ...(guard?.dropped && { dropped: true }),
-    ...(rolledBack && { rolledBack }),
-  }));
-  return `${JSON.stringify({ version: 1, ...provenance, steps }, null, 1)}\n`;
 }
 
 function writeText(file: string, text: string): void {

@@ -2,6 +2,7 @@
 import type { Description, MetricChoice } from '../data/description';
 import type { Sizes } from '../data/generated';
 import type { Score } from '../data/metrics/metric';
+import type { Interval } from '../data/metrics/paired';
 
 /** Kind → [request, answer]. */
 export interface Tasks {
@@ -238,6 +239,8 @@ export interface CompareRequest extends Common {
   readonly data: DataRequest;
   /** Instead of the data set's own. */
   readonly metric?: MetricChoice;
+  /** Whether to say how far chance may have moved the loss of the metric: takes twenty times the judging. */
+  readonly interval?: boolean;
 }
 
 export interface Comparison extends Basis {
@@ -279,6 +282,8 @@ export interface MetricComparison {
   readonly candidate: Score;
   /** Relative loss, positive when worse. */
   readonly drop: number;
+  /** Of the loss, paired, at 95 %, where it was asked for; null where a metric is not finite. */
+  readonly interval?: Interval | null;
 }
 
 export interface MeasureRequest {

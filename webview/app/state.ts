@@ -46,7 +46,12 @@ export interface Offer {
 export type Popup =
   | { readonly kind: 'passes'; readonly anchor: 'canvas' | 'library' }
   | { readonly kind: 'target' | 'metric' | 'addTarget' | 'analyseStep' }
-  | { readonly kind: 'menu'; readonly node: string; readonly x: number; readonly y: number };
+  | {
+      readonly kind: 'menu' | 'bits';
+      readonly node: string;
+      readonly x: number;
+      readonly y: number;
+    };
 
 export type Applying =
   | { readonly state: 'no' }

@@ -235,6 +235,17 @@ export class MockHost {
         steps.splice(edit.step + 1, 0, { ...step, at: [edit.node], except: [], parameters });
         break;
       }
+      case 'bits': {
+        const { at: _, except, parameters, ...rest } = steps[edit.step]!;
+        steps[edit.step]!.except = except.filter((node) => !edit.nodes.includes(node));
+        if (edit.bits === 'own' || edit.bits === parameters.bits) break;
+        steps[edit.step]!.except.push(...edit.nodes);
+        if (edit.bits === null) break;
+        const parted = { ...parameters, bits: edit.bits };
+        const fresh = { ...rest, at: [...edit.nodes], except: [], parameters: parted };
+        steps.splice(edit.step + 1, 0, fresh);
+        break;
+      }
       case 'enable':
         steps[edit.step]!.enabled = edit.enabled;
         break;
