@@ -48,18 +48,17 @@ export function estimate(
   const work = workloads(graph, facts);
   const unread = new UnreadWeights();
   const { placed, flows } = place(graph, work, target, options);
-  const costs = new Map<string, LayerCost>();
+  const layers = new Array<LayerCost>(graph.order.length);
   for (const kernel of placed) {
-    const { main, absorbed, profile } = kernel;
-    costs.set(main.id, mainCost(kernel, unread));
-    for (const node of absorbed)
-      costs.set(node.id, { ...nothing(node, 'fused', profile), fusedInto: main.id });
+    const { main, absorbed, places, profile } = kernel;
+    layers[places[0]!] = mainCost(kernel, unread);
+    for (let i = 0; i < absorbed.length; i++)
+      layers[places[i + 1]!] = fusedCost(absorbed[i]!, main, profile);
   }
-  overMesh(flows, costs, (workload) => unread.watch(workload));
-  const layers = graph.order.map((node) => costs.get(node.id)!);
-  const timed = placed.map(({ main, workload }) => ({ workload, cost: costs.get(main.id)! }));
+  overMesh(flows, layers, (workload) => unread.watch(workload));
+  const timed = placed.map(({ places, workload }) => ({ workload, cost: layers[places[0]!]! }));
 
-  const bytesOn = (value: string, profile: TargetProfile) =>
+  const bytesOn = (value: number, profile: TargetProfile) =>
     bytesAt(value, work, profile.runsAt ?? options.as);
   const transfers = transfersBetween(flows, target, bytesOn);
   const activations = peakBytes(flows, (value) => bytesOn(value, target));
@@ -73,7 +72,7 @@ export function estimate(
           target,
         )
       : 0;
-  const unknown = placed.filter(({ main }) => costs.get(main.id)!.latencyMs === null);
+  const unknown = placed.filter(({ places }) => layers[places[0]!]!.latencyMs === null);
   const startsMs = unknown.reduce((sum, { profile }) => sum + leastStartMs(profile), 0);
   const fixedMs = perRun + startsMs;
   return {
@@ -114,31 +113,29 @@ function place(
 ): Placement {
   const assigned = assignments(graph, target, resolve);
   if (assigned.size === 0) return placeAll(graph, work, target, as);
-  const profileOf = (node: Node) => assigned.get(node) ?? target;
+  const profileOf = (at: number) => assigned.get(at) ?? target;
   const placed = [...new Set([target, ...assigned.values()])].flatMap((profile) =>
-    kernels(graph, work, profile.fusion, (node) => profileOf(node) === profile).map((kernel) =>
+    kernels(graph, work, profile.fusion, (at) => profileOf(at) === profile).map((kernel) =>
       placedOn(profile, kernel, as),
     ),
   );
-  const position = new Map(graph.order.map((node, at) => [node, at]));
-  placed.sort((a, b) => position.get(a.main)! - position.get(b.main)!);
+  placed.sort((a, b) => a.places[0]! - b.places[0]!);
   return { placed, flows: flowsBetween(graph, work, placed) };
 }
 
-/** The nodes that run on another target. */
+/** The nodes that run on another target, by their place in the order. */
 function assignments(
   graph: Graph,
   target: TargetProfile,
   resolve: EstimateOptions['resolve'],
-): ReadonlyMap<Node, TargetProfile> {
-  const found = new Map<Node, TargetProfile>();
+): ReadonlyMap<number, TargetProfile> {
+  const found = new Map<number, TargetProfile>();
   const profiles = new Map<string, TargetProfile>();
-  for (const node of graph.order) {
-    const { id, assigned } = node;
+  for (const [at, { id, assigned }] of graph.order.entries()) {
     if (assigned === undefined || assigned === target.id) continue;
     if (!resolve) throw new WhittleError(`${id} is assigned to ${assigned}, which is not known`);
     const profile = madeOnce(profiles, assigned, () => resolve(assigned));
-    if (profile.id !== target.id) found.set(node, profile);
+    if (profile.id !== target.id) found.set(at, profile);
   }
   return found;
 }
@@ -150,7 +147,8 @@ const placedOn = (
 ): PlacedKernel => {
   const precision = profile.runsAt ?? as;
   const workload = precision ? atPrecision(kernel.workload, precision) : kernel.workload;
-  return { main: kernel.main, absorbed: kernel.absorbed, workload, profile };
+  const { main, absorbed, places } = kernel;
+  return { main, absorbed, places, workload, profile };
 };
 
 const placements = new WeakMap<Workloads, Map<TargetProfile, Map<string, Placement>>>();
@@ -184,11 +182,11 @@ function madeOnce<K, V>(
 }
 
 function bytesAt(
-  value: string,
+  value: number,
   work: Workloads,
   precision: Precision | undefined,
 ): number | undefined {
-  const facts = work.facts.value(value);
+  const facts = work.values[value]!;
   const bytes = valueBytes(facts);
   const type = facts.type.kind === 'tensor' ? facts.type.elementType : undefined;
   return bytes === undefined || !precision ? bytes : narrowedBytes(bytes, type, precision);
@@ -202,21 +200,18 @@ function mainCost({ main, workload, profile }: PlacedKernel, unread: UnreadWeigh
     const base = nothing(main, 'unknown', profile);
     return { ...base, latencyMs: null, energyMj: null, unknown: workload.unknown };
   }
-  const known = knownCosts.get(workload)?.get(profile);
+  const knownCosts = madeOnce(costsOn, profile, () => new WeakMap<Workload, LayerCost>());
+  const known = knownCosts.get(workload);
   if (known?.node === main.id && known.assigned === main.assigned) return known;
   const unreadBefore = unread.count;
   const numbers = numbersOf({ op: main.op, workload: unread.watch(workload) }, profile);
   const cost = { ...nothing(main, 'free', profile), ...numbers };
-  if (unread.count === unreadBefore)
-    madeOnce(knownCosts, workload, () => new WeakMap<TargetProfile, LayerCost>()).set(
-      profile,
-      cost,
-    );
+  if (unread.count === unreadBefore) knownCosts.set(workload, cost);
   return cost;
 }
 
 /** What a layer costs does not change while its workload does not: most layers of an edited model are known. */
-const knownCosts = new WeakMap<Workload, WeakMap<TargetProfile, LayerCost>>();
+const costsOn = new WeakMap<TargetProfile, WeakMap<Workload, LayerCost>>();
 
 function numbersOf(
   layer: Layer,
@@ -244,6 +239,11 @@ function nothing(
   };
   return assigned === undefined ? cost : { ...cost, assigned };
 }
+
+const fusedCost = (node: Node, { id }: Node, profile: TargetProfile): LayerCost => ({
+  ...nothing(node, 'fused', profile),
+  fusedInto: id,
+});
 
 const NO_TERMS: LayerCost['terms'] = [];
 
