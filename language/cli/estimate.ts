@@ -152,6 +152,7 @@ function targetAnswer(
     families: familyTotals(graph, facts, cost),
     transfers: cost.transfers,
     ...(cost.resources && { resources: cost.resources }),
+    ...(cost.pipeline && { pipeline: cost.pipeline }),
     ...(cost.areaMm2 && { areaMm2: cost.areaMm2 }),
     ...(cost.energyPartsMj && { energyPartsMj: cost.energyPartsMj }),
     warnings: [
@@ -200,6 +201,8 @@ function lines(
     total,
     layers,
     families,
+    resources,
+    pipeline,
     areaMm2,
     energyPartsMj,
     transfers,
@@ -222,6 +225,18 @@ function lines(
       : []),
     ...(transfers.count
       ? [`  ${transfers.count} transfers between targets: ${milliseconds(transfers.latencyMs)}`]
+      : []),
+    ...(pipeline
+      ? [
+          `  a picture every ${milliseconds(pipeline.intervalMs)}: ${pipeline.perSecond.toPrecision(4)} per second${pipeline.slowest === null ? '' : `, decided by ${pipeline.slowest}`}`,
+        ]
+      : []),
+    ...(resources
+      ? [
+          `  resources: ${Object.entries(resources)
+            .map(([name, count]) => `${count} ${name.toUpperCase()}`)
+            .join(', ')}`,
+        ]
       : []),
     ...partsLine('area', areaMm2, (mm2) => `${mm2.toPrecision(3)} mm²`),
     ...partsLine('energy', energyPartsMj, millijoules),

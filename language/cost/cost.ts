@@ -10,6 +10,8 @@ export type Bound =
   | 'fused'
   /** Nothing happens at run time. */
   | 'free'
+  /** Other layers of a pipeline take longer at the same time. */
+  | 'hidden'
   | 'unknown';
 
 /** One of the terms that make a layer's number, for people who ask why. */
@@ -39,18 +41,28 @@ export interface LayerCost {
   readonly unknown?: string;
   /** Why the target cannot run it itself, where it runs on the processor beside it. */
   readonly unsupported?: string;
-  /** asic: cycles and SRAM words as SCALE-Sim counts them. */
+  /** asic and dataflow designs: of the array or engine; with SRAM words as SCALE-Sim counts them on systolic arrays. */
   readonly cycles?: number;
   readonly sramAccesses?: {
     readonly ifmap: number;
     readonly filter: number;
     readonly ofmap: number;
   };
+  /** fpga: of its engine in a dataflow design. */
+  readonly resources?: Resources;
   /** reram */
   readonly crossbars?: number;
   readonly tiles?: number;
   /** Energy by component; adds up to `energyMj`. */
   readonly energyPartsMj?: Readonly<Record<string, number>>;
+}
+
+/** Of an FPGA. Block RAM in units of 36 Kib, Ultra RAM of 288 Kib. */
+export interface Resources {
+  readonly dsp: number;
+  readonly lut: number;
+  readonly bram: number;
+  readonly uram?: number;
 }
 
 /** How far an estimate can be trusted, from what the profile was fitted to and what this network holds. */
@@ -87,7 +99,14 @@ export interface TargetEstimate {
     readonly estimated: boolean;
   };
   /** fpga: what the design takes of the device. */
-  readonly resources?: { readonly dsp: number; readonly lut: number; readonly bram: number };
+  readonly resources?: Resources;
+  /** fpga: how often a dataflow design takes a picture, once it is full. */
+  readonly pipeline?: {
+    readonly intervalMs: number;
+    readonly perSecond: number;
+    /** The layer that decides it; null where memory or the processor beside it does. */
+    readonly slowest: string | null;
+  };
   /** reram: of the tiles in use, by component, where the profile has areas. */
   readonly areaMm2?: Readonly<Record<string, number>>;
   /** Energy of all layers by component, where the profile's model tells them apart. */

@@ -5,7 +5,8 @@ import type { Graph, Node } from '../graph/graph';
 import { asicCost } from './asic';
 import { valueBytes } from './constants';
 import { confidenceOf } from './confidence';
-import type { LayerCost, TargetEstimate } from './cost';
+import type { LayerCost, Resources, TargetEstimate } from './cost';
+import { dataflowCost } from './dataflow';
 import { flowsBetween, type Flows } from './flow';
 import { fpgaCost } from './fpga';
 import { kernels, type Kernel } from './kernels';
@@ -15,7 +16,8 @@ import { mobileCost, perRunMs } from './mobile';
 import { overMesh } from './meshed';
 import { combined, concluded, summedParts, type Cost, type Layer } from './phases';
 import { atPrecision, narrowedBytes, type Precision } from './precision';
-import type { ReramProfile, TargetProfile } from './profile';
+import { overPipeline, type Pipeline } from './pipelined';
+import type { DataflowProfile, OverlayProfile, ReramProfile, TargetProfile } from './profile';
 import { reramCost, tileAreaMm2 } from './reram';
 import { transfersBetween } from './transfers';
 import { UNSTRUCTURED } from './patterns';
@@ -56,10 +58,10 @@ export function estimate(
       layers[places[i + 1]!] = fusedCost(absorbed[i]!, main, profile);
   }
   overMesh(flows, layers, (workload) => unread.watch(workload));
-  const timed = placed.map(({ places, workload }) => ({ workload, cost: layers[places[0]!]! }));
-
   const bytesOn = (value: number, profile: TargetProfile) =>
     bytesAt(value, work, profile.runsAt ?? options.as);
+  const pipeline = pipelineOf(flows, layers, target, (value) => bytesOn(value, target));
+  const timed = placed.map(({ places, workload }) => ({ workload, cost: layers[places[0]!]! }));
   const transfers = transfersBetween(flows, target, bytesOn);
   const activations = peakBytes(flows, (value) => bytesOn(value, target));
   const weightBytes = placed.reduce((sum, { workload }) => sum + workload.weightBytes, 0);
@@ -88,10 +90,12 @@ export function estimate(
       partial: layers.some((layer) => layer.latencyMs === null),
       estimated: layers.some((layer) => layer.estimated),
     },
-    ...(target.kind === 'fpga' && { resources: resourcesOf(target) }),
+    ...(isOverlay(target) && { resources: resourcesOf(target) }),
+    ...(pipeline && { resources: pipeline.resources, pipeline: pipeline.pipeline }),
     ...(target.kind === 'reram' && componentsOf(target, layers)),
     warnings: [
       ...unread.warnings(),
+      ...(pipeline?.warnings ?? []),
       ...capacityWarnings(target, layers),
       ...unsupportedWarnings(target, layers),
     ],
@@ -252,7 +256,7 @@ const HAS_ENERGY = { mobile: false, host: false, fpga: false, asic: true, reram:
 
 function costOf(layer: Layer, profile: TargetProfile): Cost {
   const { parts, kind } = layer.workload;
-  if (!parts) return singleCost(layer, profile);
+  if (!parts || isDataflow(profile)) return singleCost(layer, profile);
   const costed = parts.map(({ op, times, workload }) => ({
     times,
     cost: costOf({ op, workload }, profile),
@@ -266,7 +270,7 @@ function singleCost(layer: Layer, profile: TargetProfile): Cost {
     case 'host':
       return mobileCost(layer, profile);
     case 'fpga':
-      return fpgaCost(layer, profile);
+      return isOverlay(profile) ? fpgaCost(layer, profile) : dataflowCost(layer, profile);
     case 'asic':
       return asicCost(layer, profile);
     case 'reram':
@@ -308,6 +312,29 @@ class UnreadWeights {
   }
 }
 
+// ---- FPGA designs
+
+const isDataflow = (profile: TargetProfile): profile is DataflowProfile =>
+  profile.kind === 'fpga' && profile.design === 'dataflow';
+
+const isOverlay = (profile: TargetProfile): profile is OverlayProfile =>
+  profile.kind === 'fpga' && profile.design !== 'dataflow';
+
+/** Times the layers of dataflow designs, and says what that of the target is as a whole. */
+function pipelineOf(
+  flows: Flows<PlacedKernel>,
+  costs: LayerCost[],
+  target: TargetProfile,
+  bytesOf: (value: number) => number | undefined,
+): Pipeline | undefined {
+  const designs = new Set(flows.flows.map(({ kernel }) => kernel.profile).filter(isDataflow));
+  if (isDataflow(target)) designs.add(target);
+  const pipelines = new Map(
+    [...designs].map((profile) => [profile, overPipeline(flows, costs, profile, bytesOf)] as const),
+  );
+  return isDataflow(target) ? pipelines.get(target) : undefined;
+}
+
 // ---- totals
 
 /** What a layer takes of which nothing is known: its start, at the least, or one step of the hardware. */
@@ -317,7 +344,10 @@ function leastStartMs(profile: TargetProfile): number {
     case 'host':
       return profile.precisions.fp32.perKernelUs / 1e3;
     case 'fpga':
-      return Math.max(1, profile.overlay.perLayerCycles) / (profile.clockMhz * 1e3);
+      return (
+        Math.max(1, isOverlay(profile) ? profile.overlay.perLayerCycles : 0) /
+        (profile.clockMhz * 1e3)
+      );
     case 'asic':
       return 1 / (profile.array.clockMhz * 1e3);
     case 'reram':
@@ -334,10 +364,7 @@ function totalEnergy(layers: readonly LayerCost[]): number | null {
   return total;
 }
 
-function resourcesOf({
-  overlay,
-  resourcesPerCore,
-}: Extract<TargetProfile, { kind: 'fpga' }>): NonNullable<TargetEstimate['resources']> {
+function resourcesOf({ overlay, resourcesPerCore }: OverlayProfile): Resources {
   const { cores } = overlay;
   return {
     dsp: cores * resourcesPerCore.dsp,
@@ -367,7 +394,7 @@ function capacityWarnings(target: TargetProfile, layers: readonly LayerCost[]): 
       `The weights take ${tiles} tiles and the chip has ${target.tiles}: they would have to be loaded in turns, which is not counted`,
     ];
   }
-  if (target.kind !== 'fpga') return [];
+  if (!isOverlay(target)) return [];
   const used = resourcesOf(target);
   return (['dsp', 'lut', 'bram'] as const)
     .filter((resource) => used[resource] > target.budget[resource])

@@ -5,11 +5,11 @@
  */
 import { hostCost } from './host';
 import { phase, totalMs, type Cost, type Layer } from './phases';
-import type { FpgaProfile } from './profile';
+import type { OverlayProfile } from './profile';
 import { product } from './operators/operator';
 import type { ConvLoops, Workload } from './workload';
 
-export function fpgaCost(layer: Layer, profile: FpgaProfile): Cost {
+export function fpgaCost(layer: Layer, profile: OverlayProfile): Cost {
   const { overlay } = profile;
   if (overlay.free.includes(layer.op))
     return { phases: [], energyMj: null, mapping: 'written in place by the layers before it' };
@@ -19,7 +19,7 @@ export function fpgaCost(layer: Layer, profile: FpgaProfile): Cost {
     : onOverlay(layer, cycles, profile);
 }
 
-function onOverlay({ workload }: Layer, cycles: number, profile: FpgaProfile): Cost {
+function onOverlay({ workload }: Layer, cycles: number, profile: OverlayProfile): Cost {
   const { overlay, clockMhz } = profile;
   const ms = (count: number) => count / (clockMhz * 1e3);
   const activations = phase(
@@ -50,7 +50,7 @@ const activationBytes = ({ inputBytes, outputBytes }: Workload): number =>
   (inputBytes ?? 0) + (outputBytes ?? 0);
 
 /** Cycles of the engine, or undefined for what it cannot run. */
-function overlayCycles({ op, workload }: Layer, { overlay }: FpgaProfile): number | undefined {
+function overlayCycles({ op, workload }: Layer, { overlay }: OverlayProfile): number | undefined {
   if (!overlay.operators.includes(op)) return undefined;
   const { conv, matmul, kind } = workload;
   if (conv) return convCycles(conv, overlay);
@@ -66,7 +66,7 @@ function overlayCycles({ op, workload }: Layer, { overlay }: FpgaProfile): numbe
   return (workload.outputBytes ?? 0) / overlay.elementsPerCycle;
 }
 
-type Overlay = FpgaProfile['overlay'];
+type Overlay = OverlayProfile['overlay'];
 
 /** Rows × blocks of columns × blocks of channels × taps; of a transposed convolution, over its input. */
 function convCycles(loops: ConvLoops, overlay: Overlay): number {
@@ -96,7 +96,7 @@ function poolingCycles({ ops, inputBytes, outputBytes }: Workload, overlay: Over
 /** Windows of more elements than this are taken as global. */
 const GLOBAL_WINDOW = 36;
 
-function describe({ conv, matmul }: Workload, cycles: number, { overlay }: FpgaProfile): string {
+function describe({ conv, matmul }: Workload, cycles: number, { overlay }: OverlayProfile): string {
   const blocks = `${overlay.pixels} pixels × ${overlay.inputChannels} × ${overlay.outputChannels} channels`;
   const rounded = Math.ceil(cycles).toLocaleString('en');
   if (conv && conv.groups > 1 && conv.inputChannels === conv.groups)

@@ -113,6 +113,8 @@ function fewerNonzeros({ before, after, target }: Comparison): string | undefine
         ? `${target.id} has no kernel for these zeros (${title}, ${percent(zeros)}) in this kind of layer and precision, or there are too few`
         : `zeros (${title}) are multiplied like any other weight: ${target.id} has no sparse kernels`;
     case 'fpga':
+      if (target.design === 'dataflow')
+        return `zeros (${title}) are multiplied like any other weight: an engine is as large as its layer; channels that are cut out are not`;
       return `zeros (${title}) are multiplied like any other weight on the overlay; channels that are cut out are not`;
     case 'asic':
       return target.zeroGating
@@ -163,6 +165,8 @@ function smaller({ before, after, target }: Comparison): string | undefined {
   if (is >= was) return undefined;
   const { cost } = after;
   if (cost.bound === 'overhead') return `it is bound by its start, whatever it multiplies`;
+  if (target.kind === 'fpga' && target.design === 'dataflow')
+    return `other layers of the pipeline take the time; its engine became smaller`;
   if (target.kind === 'fpga')
     return `channels and widths are rounded up to blocks of ${target.overlay.inputChannels} × ${target.overlay.outputChannels} channels and ${target.overlay.pixels} pixels`;
   if (target.kind === 'asic')

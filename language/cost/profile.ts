@@ -214,9 +214,19 @@ export const hostProfile = z
   })
   .meta({ title: 'This machine' });
 
-export const fpgaProfile = z
+const besideFpga = z
+  .strictObject({
+    gmacPerS: positive('GMAC/s'),
+    gopPerS: positive('Other arithmetic, Gop/s'),
+    gbPerS: positive('GB/s'),
+    perCallUs: atLeastZero('µs to hand a layer over and take its result back'),
+  })
+  .meta({ description: 'The processor that runs what the hardware cannot' });
+
+export const overlayProfile = z
   .strictObject({
     kind: z.literal('fpga'),
+    design: z.literal('overlay').optional(),
     ...common,
     clockMhz: positive('MHz'),
     overlay: z.strictObject({
@@ -233,14 +243,7 @@ export const fpgaProfile = z
       operators: names('What it runs; products only with constant weights'),
       free: names('What costs nothing, because layers write where it is needed'),
     }),
-    host: z
-      .strictObject({
-        gmacPerS: positive('GMAC/s'),
-        gopPerS: positive('Other arithmetic, Gop/s'),
-        gbPerS: positive('GB/s'),
-        perCallUs: atLeastZero('µs to leave the overlay and come back'),
-      })
-      .meta({ description: 'The processor that runs what the overlay cannot' }),
+    host: besideFpga,
     resourcesPerCore: z.strictObject({
       dsp: count('DSP slices'),
       lut: count('Look-up tables'),
@@ -253,6 +256,72 @@ export const fpgaProfile = z
     }),
   })
   .meta({ title: 'FPGA overlay' });
+
+const resources = (of: string) =>
+  z.strictObject({
+    dsp: count(`DSP slices ${of}`),
+    lut: count(`Look-up tables ${of}`),
+    bram: count(`Block RAM of 36 Kib ${of}`),
+    uram: z
+      .number()
+      .int()
+      .min(0)
+      .default(0)
+      .meta({ description: `Ultra RAM of 288 Kib ${of}` }),
+  });
+
+const shareOf = (what: string) =>
+  z
+    .number()
+    .positive()
+    .max(1)
+    .meta({ description: `Share of ${what} that a design can fill` });
+
+export const dataflowProfile = z
+  .strictObject({
+    kind: z.literal('fpga'),
+    design: z.literal('dataflow'),
+    ...common,
+    runsAt: z.literal('int8').meta({
+      description:
+        'Floating point becomes fixed point of 8 bits; narrower integers keep their width',
+    }),
+    clockMhz: positive('MHz'),
+    engines: z.strictObject({
+      macsPerDsp: z
+        .array(
+          z.strictObject({
+            bits: count('The wider of weights and activations has at most so many bits'),
+            macs: count('Multiply-accumulates of one DSP slice per cycle'),
+          }),
+        )
+        .min(1)
+        .meta({ description: 'Packing of narrow products into a DSP slice' }),
+      startCycles: atLeastZero('Cycles from the first input of an engine to its first output'),
+      lutPerEngine: atLeastZero('Look-up tables of an engine’s control'),
+      lutScale: positive('Look-up tables built for one that the equations count'),
+      lutPerRequantiser: atLeastZero('Look-up tables to scale one output per cycle'),
+      dspPerRequantiser: z
+        .number()
+        .int()
+        .min(0)
+        .meta({ description: 'DSP slices to scale one output per cycle' }),
+      operators: names('What there are engines for; products only with constant weights'),
+      free: names('What costs nothing, because streams are only reordered'),
+    }),
+    dramGbPerS: positive('GB/s of memory: pictures, results, weights that do not fit on the chip'),
+    host: besideFpga,
+    budget: resources('of the device'),
+    usable: z
+      .strictObject({
+        dsp: shareOf('the DSP slices'),
+        lut: shareOf('the look-up tables'),
+        bram: shareOf('the block RAM'),
+        uram: shareOf('the Ultra RAM'),
+      })
+      .meta({ description: 'What can be placed and routed' }),
+  })
+  .meta({ title: 'FPGA dataflow' });
 
 export const asicProfile = z
   .strictObject({
@@ -400,7 +469,7 @@ export const reramProfile = z
 export const targetProfile = z.discriminatedUnion('kind', [
   mobileProfile,
   hostProfile,
-  fpgaProfile,
+  z.discriminatedUnion('design', [overlayProfile, dataflowProfile]),
   asicProfile,
   reramProfile,
 ]);
@@ -422,7 +491,9 @@ export type MobileProfile = z.infer<typeof mobileProfile> & Identified;
 export type HostProfile = z.infer<typeof hostProfile> & Identified;
 /** Told by rates that kernels achieve. */
 export type RatedProfile = MobileProfile | HostProfile;
-export type FpgaProfile = z.infer<typeof fpgaProfile> & Identified;
+export type OverlayProfile = z.infer<typeof overlayProfile> & Identified;
+export type DataflowProfile = z.infer<typeof dataflowProfile> & Identified;
+export type FpgaProfile = OverlayProfile | DataflowProfile;
 export type AsicProfile = z.infer<typeof asicProfile> & Identified;
 export type ReramProfile = z.infer<typeof reramProfile> & Identified;
 export type TargetProfile = RatedProfile | FpgaProfile | AsicProfile | ReramProfile;

@@ -4,7 +4,7 @@ import type { Graph } from '../graph/graph';
 import type { TargetTraits } from '../passes/pass';
 import { estimate } from '../cost/estimate';
 import { operatorKind } from '../cost/operators/table';
-import type { TargetProfile } from '../cost/profile';
+import type { FpgaProfile, TargetProfile } from '../cost/profile';
 
 export function traitsOf(profile: TargetProfile, graph: Graph, facts: Facts): TargetTraits {
   let reasons: Map<string, string> | undefined;
@@ -39,12 +39,15 @@ function runs(profile: TargetProfile, op: string): boolean {
     case 'host':
       return !profile.fallback?.operators.includes(op);
     case 'fpga':
-      return profile.overlay.operators.includes(op) || profile.overlay.free.includes(op);
+      return [...unitsOf(profile).operators, ...unitsOf(profile).free].includes(op);
     case 'asic':
     case 'reram':
       return true;
   }
 }
+
+const unitsOf = (profile: FpgaProfile) =>
+  profile.design === 'dataflow' ? profile.engines : profile.overlay;
 
 /** Vectors of eight are what kernels of phones and boards work in. */
 const VECTOR = 8;
@@ -55,6 +58,8 @@ function granularityOf(profile: TargetProfile): TargetTraits['granularity'] {
     case 'host':
       return { inputs: VECTOR, outputs: VECTOR };
     case 'fpga':
+      // Engines are made for their layers: whatever divides a size will do.
+      if (profile.design === 'dataflow') return { inputs: 1, outputs: 1 };
       return { inputs: profile.overlay.inputChannels, outputs: profile.overlay.outputChannels };
     case 'asic':
       return { inputs: profile.array.rows, outputs: profile.array.columns };
