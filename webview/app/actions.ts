@@ -1,6 +1,7 @@
 /** The designer's actions, whoever asks for them: a key, a button, or a command that people bound a key to. */
 import type { DesignerAction } from '../../language/protocol';
 import type { Recipe } from './recipe';
+import type { RooflineControl } from './roofline';
 import type { Selection } from './selection';
 import type { Sensing } from './sensing';
 import type { Popup, State } from './state';
@@ -16,6 +17,7 @@ export const KEYS: Readonly<Record<string, DesignerAction>> = {
   t: 'pickTarget',
   h: 'pickMetric',
   w: 'why',
+  r: 'roofline',
   s: 'sensitivity',
 };
 
@@ -24,6 +26,7 @@ export function createActions(
   selection: Selection,
   recipe: Recipe,
   sensing: Sensing,
+  roofline: RooflineControl,
   fit: () => void,
 ): Actions {
   const show = (popup: Popup) => store.set({ popup });
@@ -45,6 +48,7 @@ export function createActions(
       });
       requestAnimationFrame(() => document.getElementById('why')?.focus());
     },
+    roofline: roofline.toggle,
     openBlock() {
       const { current } = store.get();
       if (current !== null) selection.open(current);

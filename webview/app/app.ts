@@ -16,6 +16,7 @@ import { createDragging, type Dragging } from './dragging';
 import { createFinding, type Finding } from './finding';
 import { recalled, rememberChanges } from './memory';
 import { createRecipe, type Recipe } from './recipe';
+import { createRoofline, type RooflineControl } from './roofline';
 import { createSensing, type Sensing } from './sensing';
 import { createSelection, type Selection } from './selection';
 import { INITIAL, type State } from './state';
@@ -31,6 +32,7 @@ export interface App {
   readonly finding: Finding;
   readonly applying: ApplyControl;
   readonly sensing: Sensing;
+  readonly roofline: RooflineControl;
   readonly actions: Actions;
   readonly setTarget: (target: string) => void;
   readonly setMetric: (metric: Metric | 'effects') => void;
@@ -53,13 +55,15 @@ export function createApp(host: Host): App {
   const sensing = createSensing({ host, store, selection, recipe, finding }, () =>
     designs.refresh(),
   );
-  const actions = createActions(store, selection, recipe, sensing, () => fit?.());
+  const roofline = createRoofline(host, store, selection, finding);
+  const actions = createActions(store, selection, recipe, sensing, roofline, () => fit?.());
 
   function arrived(design: Design, isDraft: boolean): void {
     store.set({ design });
     if (isDraft) return;
     recipe.arrived(design);
     details.renew();
+    roofline.renew();
   }
 
   function changed(): void {
@@ -101,6 +105,7 @@ export function createApp(host: Host): App {
     finding,
     applying: createApplying(host, store),
     sensing,
+    roofline,
     actions,
     setTarget(target) {
       showTarget(target);

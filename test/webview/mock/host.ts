@@ -32,6 +32,7 @@ import {
 } from './engine';
 import { layersOf, type Layer, type Model } from './models';
 import { reportOf } from './report';
+import { rooflineOf } from './roofline';
 import { placesOf, sensitivityOf } from './sensitivity';
 import { viewOf } from './view';
 
@@ -128,6 +129,8 @@ export class MockHost {
       return { ...design, effects: placesOf(effects, steps, this.#layers, design.view) };
     },
     node: ({ node, target }) => this.#node(node, target),
+    roofline: ({ target }) =>
+      rooflineOf(this.#layers, work(this.#model, this.#recipe.steps, target), target),
     tensor: ({ tensor }) => statistics(tensor),
     places: ({ open, pass }) => this.#places(open ?? [], pass),
     gain: ({ pass, at, target }) => {
