@@ -60,10 +60,11 @@ const align: Pass<Parameters, Decisions> = {
     return { sites, refused };
   },
 
-  plan(request, { numbers, progress }) {
+  plan(request, evidence) {
     const weakest: Choose = (node, group, count) => {
-      progress(node);
-      return weakestUnits(unitNorms(request.graph, group, numbers), count);
+      evidence.progress(node);
+      const norms = unitNorms(request.graph, group, (tensor) => evidence.numbers(tensor));
+      return weakestUnits(norms, count);
     };
     return Promise.resolve(decide(request, weakest));
   },

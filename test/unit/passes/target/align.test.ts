@@ -51,12 +51,7 @@ function aligned(graph: Graph, channels: number, most = 1, by: By = 'pad') {
   const after = graph.fork();
   const decisions = align.standIn(asked);
   const refused = align.rewrite({ ...asked, graph: after }, decisions);
-  return { after, refused, decisions: decisions as Decided };
-}
-
-interface Decided {
-  readonly added: Record<string, number>;
-  readonly removed: Record<string, number[]>;
+  return { after, refused, decisions };
 }
 
 /** Sets what makes and what reads these units to zero. */
@@ -254,7 +249,7 @@ describe('target.align', () => {
       numbers: tensorNumbers,
       progress: () => undefined,
     } as unknown as Evidence);
-    const { removed } = decisions as Decided;
+    const { removed } = decisions;
     expect(Object.keys(removed).length).toBeGreaterThan(0);
     for (const units of Object.values(removed))
       expect(weakest).toEqual(expect.arrayContaining(units));
