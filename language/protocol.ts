@@ -372,6 +372,61 @@ export interface NodeDetails {
   }[];
 }
 
+export interface RooflineRequest {
+  readonly document: string;
+  readonly open: readonly string[] | null;
+  readonly target: string;
+}
+
+/** How the layers of the model stand under the roofs of a target, and what each kind of layer takes. All of it is modelled. */
+export interface Roofline {
+  readonly target: string;
+  readonly title: string;
+  /** Why this target has no chart. */
+  readonly none: string | null;
+  /** What arithmetic achieves at best, the highest first. */
+  readonly compute: readonly { readonly name: string; readonly gmacPerS: number }[];
+  /** How fast data can come, the fastest first. */
+  readonly memory: readonly { readonly name: string; readonly gbPerS: number }[];
+  /** Layers with products after the recipe, the dearest first. */
+  readonly layers: readonly RooflineLayer[];
+  /** The dearest first. */
+  readonly families: readonly FamilyCost[];
+  /** Latency that belongs to no layer: what every run takes, transfers. */
+  readonly besideMs: Change;
+}
+
+export interface RooflineLayer {
+  /** Id of the layer after the recipe. */
+  readonly node: string;
+  readonly op: string;
+  /** The visible node that it is drawn in; null where it is not drawn. */
+  readonly shown: string | null;
+  readonly bound: string;
+  readonly latencyMs: number;
+  /** Of the model's latency, 0 to 1. */
+  readonly share: number;
+  readonly at: RooflinePlace;
+  /** Where it stood before the recipe, if it has moved. */
+  readonly before: RooflinePlace | null;
+}
+
+export interface RooflinePlace {
+  /** Multiply-accumulates per byte that the layer reads and writes. */
+  readonly macsPerByte: number;
+  readonly gmacPerS: number;
+}
+
+/** What the layers of one kind take together. */
+export interface FamilyCost {
+  readonly family: string;
+  readonly layers: number;
+  readonly latencyMs: Change;
+  readonly macs: Change;
+  /** Of the model's latency after the recipe, 0 to 1. */
+  readonly share: number;
+}
+
 export interface TensorSummary {
   readonly name: string;
   readonly type: string;
@@ -823,6 +878,7 @@ export interface ServerRequests {
   bind: [{ readonly document: string; readonly model: string }, null];
   design: [DesignRequest, Design];
   node: [NodeRequest, NodeDetails];
+  roofline: [RooflineRequest, Roofline];
   tensor: [TensorRequest, TensorStatistics];
   places: [PlacesRequest, Places];
   gain: [GainRequest, Gain];
@@ -865,6 +921,7 @@ export interface HostRequests {
   targets: [null, readonly TargetInfo[]];
   design: [Omit<DesignRequest, 'document'>, Design];
   node: [Omit<NodeRequest, 'document'>, NodeDetails];
+  roofline: [Omit<RooflineRequest, 'document'>, Roofline];
   tensor: [Omit<TensorRequest, 'document'>, TensorStatistics];
   places: [Omit<PlacesRequest, 'document'>, Places];
   gain: [Omit<GainRequest, 'document'>, Gain];
@@ -920,6 +977,8 @@ export interface ViewMemory {
   readonly selected: readonly string[];
   readonly metric: Metric;
   readonly folded: readonly string[];
+  /** The roofline chart is open. */
+  readonly roofline?: boolean;
 }
 
 /** Designer actions that people can bind keys to; contributed as `whittle.designer.<action>`. */
@@ -930,6 +989,7 @@ export const DESIGNER_ACTIONS = [
   'pickTarget',
   'pickMetric',
   'why',
+  'roofline',
   'openBlock',
   'closeBlock',
   'moveStepUp',

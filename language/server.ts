@@ -22,6 +22,7 @@ import {
 } from './design/design';
 import { nodeDetails, tensorStatistics } from './design/details';
 import { gainOf, placesFor } from './design/places';
+import { rooflineOf } from './design/roofline';
 import { CancelledError, describeError, WhittleError } from './errors';
 import { modelText, type ModelText } from './graph/text';
 import type { Pass } from './passes/pass';
@@ -87,6 +88,10 @@ const handlers: Handlers = {
   node({ document, node, ...look }) {
     const subject = subjects.of(document);
     return nodeDetails(subject, lookOf(subject, look), node);
+  },
+  roofline({ document, ...look }) {
+    const subject = subjects.of(document);
+    return rooflineOf(subject, lookOf(subject, look));
   },
   tensor: ({ document, tensor }) => tensorStatistics(subjects.of(document), tensor),
   places({ document, open, pass }) {

@@ -104,6 +104,14 @@ export function estimate(
 
 // ---- placing
 
+/** What runs as one kernel, on which target, and as that target runs it. */
+export const placedKernels = (
+  graph: Graph,
+  facts: Facts,
+  target: TargetProfile,
+  options: EstimateOptions = {},
+): readonly PlacedKernel[] => place(graph, workloads(graph, facts), target, options).placed;
+
 interface Placement {
   readonly placed: readonly PlacedKernel[];
   readonly flows: Flows<PlacedKernel>;

@@ -92,6 +92,13 @@ export function layersShown(request: ViewRequest): ReadonlyMap<string, readonly 
   );
 }
 
+/** By layer of the original model, the innermost visible node that it is drawn in: frames come before what they hold. */
+export function drawnIn(request: ViewRequest): ReadonlyMap<string, string> {
+  const drawn = new Map<string, string>();
+  for (const [id, layers] of layersShown(request)) for (const layer of layers) drawn.set(layer, id);
+  return drawn;
+}
+
 const openedParts = (scene: Scene, open: ReadonlySet<string>): readonly Shown[] =>
   fold(scene.tree, scene.structures, open, scene.before.graph);
 

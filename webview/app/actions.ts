@@ -2,6 +2,7 @@
 import type { DesignerAction } from '../../language/protocol';
 import type { Capturing } from './capturing';
 import type { Recipe } from './recipe';
+import type { RooflineControl } from './roofline';
 import type { Selection } from './selection';
 import type { Sensing } from './sensing';
 import type { Popup, State } from './state';
@@ -17,6 +18,7 @@ export const KEYS: Readonly<Record<string, DesignerAction>> = {
   t: 'pickTarget',
   h: 'pickMetric',
   w: 'why',
+  r: 'roofline',
   s: 'sensitivity',
   a: 'activations',
 };
@@ -27,10 +29,11 @@ interface Parts {
   readonly recipe: Recipe;
   readonly sensing: Sensing;
   readonly capturing: Capturing;
+  readonly roofline: RooflineControl;
 }
 
 export function createActions(
-  { store, selection, recipe, sensing, capturing }: Parts,
+  { store, selection, recipe, sensing, capturing, roofline }: Parts,
   fit: () => void,
 ): Actions {
   const show = (popup: Popup) => store.set({ popup });
@@ -52,6 +55,7 @@ export function createActions(
       });
       requestAnimationFrame(() => document.getElementById('why')?.focus());
     },
+    roofline: roofline.toggle,
     openBlock() {
       const { current } = store.get();
       if (current !== null) selection.open(current);

@@ -17,6 +17,7 @@ import { createDragging, type Dragging } from './dragging';
 import { createFinding, type Finding } from './finding';
 import { recalled, rememberChanges } from './memory';
 import { createRecipe, type Recipe } from './recipe';
+import { createRoofline, type RooflineControl } from './roofline';
 import { createSensing, type Sensing } from './sensing';
 import { createSelection, type Selection } from './selection';
 import { INITIAL, type State } from './state';
@@ -33,6 +34,7 @@ export interface App {
   readonly applying: ApplyControl;
   readonly sensing: Sensing;
   readonly capturing: Capturing;
+  readonly roofline: RooflineControl;
   readonly actions: Actions;
   readonly setTarget: (target: string) => void;
   readonly setMetric: (metric: Metric | 'effects') => void;
@@ -56,7 +58,10 @@ export function createApp(host: Host): App {
     designs.refresh(),
   );
   const capturing = createCapturing(host, store);
-  const actions = createActions({ store, selection, recipe, sensing, capturing }, () => fit?.());
+  const roofline = createRoofline(host, store, selection, finding);
+  const actions = createActions({ store, selection, recipe, sensing, capturing, roofline }, () =>
+    fit?.(),
+  );
 
   function arrived(design: Design, isDraft: boolean): void {
     store.set({ design });
@@ -64,6 +69,7 @@ export function createApp(host: Host): App {
     recipe.arrived(design);
     capturing.arrived(design);
     details.renew();
+    roofline.renew();
   }
 
   function changed(): void {
@@ -107,6 +113,7 @@ export function createApp(host: Host): App {
     applying: createApplying(host, store),
     sensing,
     capturing,
+    roofline,
     actions,
     setTarget(target) {
       showTarget(target);

@@ -9,6 +9,7 @@ import type {
   Places,
   Progress,
   Report,
+  Roofline,
   Session,
   StepSensitivity,
   TargetInfo,
@@ -84,7 +85,7 @@ export type Capture =
 
 /** Where the keyboard should be once it is on screen. */
 export type FocusWish =
-  | { readonly on: 'parameter' | 'effects' | 'analysing' }
+  | { readonly on: 'parameter' | 'effects' | 'analysing' | 'roofline' | 'rooflineButton' }
   | { readonly on: 'node' | 'step'; readonly id: string };
 
 export interface State {
@@ -144,6 +145,14 @@ export interface State {
   /** The layer of the table that the keyboard is at. */
   readonly effectRow: number;
 
+  readonly rooflineOpen: boolean;
+  /** What was answered last, null while nothing was. */
+  readonly roofline: Loaded<Roofline> | null;
+  /** As a table, in place of a chart. */
+  readonly rooflineTable: boolean;
+  /** The layer of the chart that the keyboard or the pointer is at; null: the dearest. */
+  readonly rooflineAt: string | null;
+
   readonly folded: readonly string[];
   readonly viewport: ViewMemory['viewport'];
   readonly backend: 'restarting' | 'ready';
@@ -189,6 +198,10 @@ export const INITIAL: State = {
   showsEffects: false,
   effectsOpen: false,
   effectRow: 0,
+  rooflineOpen: false,
+  roofline: null,
+  rooflineTable: false,
+  rooflineAt: null,
   folded: [],
   viewport: null,
   backend: 'ready',

@@ -34,6 +34,7 @@ import {
 } from './engine';
 import { layersOf, type Layer, type Model } from './models';
 import { reportOf } from './report';
+import { rooflineOf } from './roofline';
 import { placesOf, sensitivityOf } from './sensitivity';
 import { viewOf } from './view';
 
@@ -131,6 +132,8 @@ export class MockHost {
       return { ...design, effects: placesOf(effects, steps, this.#layers, design.view) };
     },
     node: ({ node, target }) => this.#node(node, target),
+    roofline: ({ target }) =>
+      rooflineOf(this.#layers, work(this.#model, this.#recipe.steps, target), target),
     tensor: ({ tensor }) => statistics(tensor),
     places: ({ open, pass }) => this.#places(open ?? [], pass),
     gain: ({ pass, at, target }) => {
