@@ -5,7 +5,7 @@
 import { gemmOf } from './gemm';
 import type { Host } from './host';
 import { productRoof } from './mobile';
-import type { FpgaProfile, RatedProfile, TargetProfile } from './profile';
+import type { OverlayProfile, RatedProfile, TargetProfile } from './profile';
 import type { Workload } from './workload';
 
 /** The flat part: what arithmetic of a kind achieves at best. */
@@ -33,8 +33,10 @@ export interface Product {
 }
 
 /** Why a target has no roofline; undefined where it has one. */
-export function noRoofline({ kind }: TargetProfile): string | undefined {
-  if (kind !== 'reram') return undefined;
+export function noRoofline(profile: TargetProfile): string | undefined {
+  if (profile.kind === 'fpga' && profile.design === 'dataflow')
+    return 'In a dataflow design every layer has an engine and weights of its own: no roof is shared. The interval of the slowest engine bounds them all; the terms of each layer tell how it keeps up.';
+  if (profile.kind !== 'reram') return undefined;
   return 'On ReRAM weights stay in the crossbars: no traffic of weights bounds a layer, and the arithmetic of a layer grows with the crossbars that hold it. Conversions and the way between tiles make the time; the terms of each layer tell them.';
 }
 
@@ -68,7 +70,7 @@ function ownRoofs(profile: TargetProfile, products: readonly Workload[]): Roofs 
     case 'host':
       return ratedRoofs(profile, products);
     case 'fpga':
-      return overlayRoofs(profile, products);
+      return profile.design === 'dataflow' ? NO_ROOFS : overlayRoofs(profile, products);
     case 'asic': {
       const { array, dramGbPerS, vectorOpsPerCycle } = profile;
       const rate = (macsPerCycle: number) => (macsPerCycle * array.clockMhz) / 1e3;
@@ -109,7 +111,7 @@ function ratedRoofs(profile: RatedProfile, products: readonly Workload[]): Roofs
   };
 }
 
-function overlayRoofs({ overlay, clockMhz }: FpgaProfile, products: readonly Workload[]): Roofs {
+function overlayRoofs({ overlay, clockMhz }: OverlayProfile, products: readonly Workload[]): Roofs {
   const { inputChannels, outputChannels, pixels, depthwisePixels } = overlay;
   const rate = (perCycle: number) => (perCycle * clockMhz) / 1e3;
   const compute = products.map(({ conv }) => {
