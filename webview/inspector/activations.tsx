@@ -172,10 +172,9 @@ function Channels({ channels }: { readonly channels: ChannelPeaks }) {
 function AttentionMap({ attention }: { readonly attention: AttentionShown }) {
   const { node, heads, queries, keys, rows, columns, mean } = attention;
   const most = Math.max(...mean);
-  const steps: string[] = Array.from({ length: HEAT_STEPS }, () => '');
+  const cells = Array.from({ length: HEAT_STEPS }, (): string[] => []);
   mean.forEach((share, i) => {
-    const step = heat(share, most) ?? 0;
-    steps[step] += `M${i % columns} ${Math.floor(i / columns)}h1v1h-1z`;
+    cells[heat(share, most) ?? 0]?.push(`M${i % columns} ${Math.floor(i / columns)}h1v1h-1z`);
   });
   return (
     <figure className="statistics attention-map" data-testid={`attention-${node}`}>
@@ -193,7 +192,9 @@ function AttentionMap({ attention }: { readonly attention: AttentionShown }) {
         viewBox={`0 0 ${columns} ${rows}`}
         shapeRendering="crispEdges"
       >
-        {steps.map((path, step) => path && <path key={step} d={path} fill={heatColour(step)} />)}
+        {cells.map((squares, step) => (
+          <path key={step} d={squares.join('')} fill={heatColour(step)} />
+        ))}
       </svg>
       <figcaption>
         {text('activations.mapSizes', { heads, queries, keys, most: plain(most) })}
