@@ -267,7 +267,7 @@ export const ENGLISH = {
   'activations.map':
     'Attention of {node}, the mean of {heads} heads: {queries} queries by {keys} keys, at most {most}',
   'activations.mapSizes':
-    '{queries} queries (down) × {keys} keys (across), the mean of {heads} heads, at most {most}',
+    '{queries} queries (down) × {keys} keys (across), the mean of {heads} heads; at most {most}, each shade half of the next',
   'activations.skipped': '{name}: {reason}',
   'tensor.show': 'Show statistics',
   'tensor.reading': 'Reading the weights…',

@@ -13,10 +13,10 @@ import type { DataRequest } from '../../language/runtime/tasks';
 import type { Row } from './lib/bench';
 
 const root = process.cwd();
-const ROUNDS = 5;
+const ROUNDS = 3;
 const LIMIT = 1.3;
 /** Processor time of a round of the bare loop at least: as many samples as that takes. */
-const ROUND_MS = 800;
+const ROUND_MS = 2000;
 const BUNDLED = ['shapes-resnet', 'shapes-vit', 'text-llama'];
 /** One of each kind of task, where they are there. */
 const SHARED = [

@@ -6,7 +6,7 @@ import type {
   ValueActivations,
 } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
-import { heat, heatColour, HEAT_STEPS } from '../canvas/heat';
+import { heatColour, HEAT_STEPS } from '../canvas/heat';
 import { Button, ProgressBar } from '../common/elements';
 import { Icon } from '../common/icon';
 import { plain } from '../format';
@@ -168,14 +168,17 @@ function Channels({ channels }: { readonly channels: ChannelPeaks }) {
   );
 }
 
-/** A cell for each query and key, darker or brighter with its share. */
+/** Each shade is half of the next: a token that all look at leaves the others something to be told apart by. */
+const shade = (share: number, most: number): number =>
+  share > 0 ? Math.max(0, HEAT_STEPS - 1 - Math.floor(Math.log2(most / share))) : 0;
+
+/** A cell for each query and key, the shade its share. */
 function AttentionMap({ attention }: { readonly attention: AttentionShown }) {
   const { node, heads, queries, keys, rows, columns, mean } = attention;
   const most = Math.max(...mean);
-  const steps: string[] = Array.from({ length: HEAT_STEPS }, () => '');
+  const cells = Array.from({ length: HEAT_STEPS }, (): string[] => []);
   mean.forEach((share, i) => {
-    const step = heat(share, most) ?? 0;
-    steps[step] += `M${i % columns} ${Math.floor(i / columns)}h1v1h-1z`;
+    cells[shade(share, most)]!.push(`M${i % columns} ${Math.floor(i / columns)}h1v1h-1z`);
   });
   return (
     <figure className="statistics attention-map" data-testid={`attention-${node}`}>
@@ -193,7 +196,9 @@ function AttentionMap({ attention }: { readonly attention: AttentionShown }) {
         viewBox={`0 0 ${columns} ${rows}`}
         shapeRendering="crispEdges"
       >
-        {steps.map((path, step) => path && <path key={step} d={path} fill={heatColour(step)} />)}
+        {cells.map((squares, step) => (
+          <path key={step} d={squares.join('')} fill={heatColour(step)} />
+        ))}
       </svg>
       <figcaption>
         {text('activations.mapSizes', { heads, queries, keys, most: plain(most) })}

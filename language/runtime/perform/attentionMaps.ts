@@ -29,7 +29,8 @@ export function attentionWatcher(
     if (!read) throw new WhittleError('ONNX Runtime keeps its probabilities to itself');
     return summed(copy, probe.node, copy.single(read(copy, graph.node(probe.node)!, graph)), 4);
   }
-  const { dims, type } = surveyed!;
+  if (!surveyed) throw new WhittleError('its probabilities have no elements');
+  const { dims, type } = surveyed;
   const value = copy.widened(probabilitiesOf(graph, probe), type);
   const [queries = 1, keys = 1] = dims.slice(-2);
   const { heads } = probe;

@@ -38,7 +38,7 @@ function model(
     weights: [
       weight('w', [WIDTH, 3 * WIDTH]),
       weight('b', [3 * WIDTH]),
-      int32('lengths', Array(BATCH).fill(TOKENS - 1), [BATCH]),
+      int32('lengths', new Array<number>(BATCH).fill(TOKENS - 1), [BATCH]),
       int32('total', [TOKENS], [1]),
     ],
     nodes,
