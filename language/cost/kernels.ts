@@ -174,7 +174,8 @@ export class Grouping {
     if (op !== 'Add' && !forms.includes(op)) return false;
     const given = this.#given(at);
     const others = given.filter((value) => this.workloads.isConstant(value));
-    if (op === 'Add') return forms.includes('bias') && others.some((value) => this.#isVector(value));
+    if (op === 'Add')
+      return forms.includes('bias') && others.some((value) => this.#isVector(value));
     return others.length === given.length - 1;
   }
 
