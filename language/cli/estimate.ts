@@ -1,7 +1,8 @@
 /** `whittle estimate`: what a model, or a model and a recipe, would take on targets. */
 import type { TargetEstimate } from '../cost/cost';
 import { counts } from '../cost/counts';
-import { estimate, placedKernels } from '../cost/estimate';
+import { estimate } from '../cost/estimate';
+import { placedKernels } from '../cost/placing';
 import { familyTotals, rooflinePoints } from '../cost/explain';
 import { withoutGain, type NoGain } from '../cost/gains';
 import { PRECISIONS, type Precision } from '../cost/precision';

@@ -46,10 +46,45 @@ export class Constants {
   /** By value; undefined: not asked for yet, null: not constant. */
   readonly #known: (Constant | null | undefined)[];
 
-  constructor(private readonly scope: Scope) {
-    this.#known = new Array<undefined>(scope.links.names.length).fill(undefined);
-    this.#known[LEFT_OUT] = null;
-    for (let at = 0; at < scope.nodes.length; at++) this.#fold(at);
+  private constructor(
+    private readonly scope: Scope,
+    known: readonly (Constant | null | undefined)[],
+  ) {
+    this.#known = [...known];
+  }
+
+  static of(scope: Scope): Constants {
+    const known = new Array<null | undefined>(scope.links.names.length).fill(undefined);
+    known[LEFT_OUT] = null;
+    const constants = new Constants(scope, known);
+    for (let at = 0; at < scope.nodes.length; at++) constants.#fold(at);
+    return constants;
+  }
+
+  /**
+   * Those of another state of the same links.
+   * @param values which of them are known differently, or given by another tensor
+   * @param changed marks nodes that are not the same or read or give such values; those that read other constants are added
+   */
+  next(scope: Scope, values: Iterable<number>, changed: Uint8Array): Constants {
+    const constants = new Constants(scope, this.#known);
+    const compare = (value: number) => {
+      if (constants.of(value) === this.of(value)) return;
+      for (const reader of scope.links.readers[value]!) changed[reader] = 1;
+    };
+    for (const value of values)
+      if (value !== LEFT_OUT && scope.links.makers[value] === -1) {
+        constants.#known[value] = undefined;
+        compare(value);
+      }
+    for (let at = 0; at < scope.nodes.length; at++) {
+      if (!changed[at]) continue;
+      const made = constants.#madeBy(at);
+      for (const value of made) constants.#known[value] = undefined;
+      constants.#fold(at);
+      for (const value of made) compare(value);
+    }
+    return constants;
   }
 
   /** What is behind a value, or undefined when it depends on the inputs of a run. */
@@ -73,9 +108,12 @@ export class Constants {
   #fold(at: number): void {
     const node = this.scope.nodes[at]!;
     const folded = node.op === 'Constant' ? ofConstantNode(node) : this.#compute(node, at);
-    if (folded)
-      for (const output of this.scope.links.writes[at]!)
-        if (output !== LEFT_OUT) this.#known[output] = folded;
+    if (folded) for (const value of this.#madeBy(at)) this.#known[value] = folded;
+  }
+
+  #madeBy(at: number): readonly number[] {
+    const { writes, makers } = this.scope.links;
+    return writes[at]!.filter((value) => makers[value] === at);
   }
 
   #compute(node: Node, at: number): Constant | undefined {

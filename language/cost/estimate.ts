@@ -7,16 +7,17 @@ import { valueBytes } from './constants';
 import { confidenceOf } from './confidence';
 import type { LayerCost, Resources, TargetEstimate } from './cost';
 import { dataflowCost } from './dataflow';
-import { flowsBetween, type Flows } from './flow';
+import type { Flows } from './flow';
 import { fpgaCost } from './fpga';
-import { kernels, type Kernel } from './kernels';
+import type { Kernel } from './kernels';
 import { peakBytes } from './liveness';
 import { DENSE } from './measure';
 import { mobileCost, perRunMs } from './mobile';
 import { overMesh } from './meshed';
 import { combined, concluded, summedParts, type Cost, type Layer } from './phases';
-import { atPrecision, narrowedBytes, type Precision } from './precision';
 import { overPipeline, type Pipeline } from './pipelined';
+import { madeOnce, place } from './placing';
+import { narrowedBytes, type Precision } from './precision';
 import type { DataflowProfile, OverlayProfile, ReramProfile, TargetProfile } from './profile';
 import { reramCost, tileAreaMm2 } from './reram';
 import { transfersBetween } from './transfers';
@@ -49,13 +50,18 @@ export function estimate(
 ): TargetEstimate {
   const work = workloads(graph, facts);
   const unread = new UnreadWeights();
-  const { placed, flows } = place(graph, work, target, options);
-  const layers = new Array<LayerCost>(graph.order.length);
-  for (const kernel of placed) {
+  const placement = place(graph, work, target, options);
+  const { placed, flows } = placement;
+  const layers = [...placement.costs];
+  for (const kernel of placement.uncosted) {
     const { main, absorbed, places, profile } = kernel;
     layers[places[0]!] = mainCost(kernel, unread);
     for (let i = 0; i < absorbed.length; i++)
       layers[places[i + 1]!] = fusedCost(absorbed[i]!, main, profile);
+  }
+  if (unread.count === 0) {
+    placement.costs = [...layers];
+    placement.uncosted = [];
   }
   overMesh(flows, layers, (workload) => unread.watch(workload));
   const bytesOn = (value: number, profile: TargetProfile) =>
@@ -100,97 +106,6 @@ export function estimate(
       ...unsupportedWarnings(target, layers),
     ],
   };
-}
-
-// ---- placing
-
-/** What runs as one kernel, on which target, and as that target runs it. */
-export const placedKernels = (
-  graph: Graph,
-  facts: Facts,
-  target: TargetProfile,
-  options: EstimateOptions = {},
-): readonly PlacedKernel[] => place(graph, workloads(graph, facts), target, options).placed;
-
-interface Placement {
-  readonly placed: readonly PlacedKernel[];
-  readonly flows: Flows<PlacedKernel>;
-}
-
-function place(
-  graph: Graph,
-  work: Workloads,
-  target: TargetProfile,
-  { resolve, as }: EstimateOptions,
-): Placement {
-  const assigned = assignments(graph, target, resolve);
-  if (assigned.size === 0) return placeAll(graph, work, target, as);
-  const profileOf = (at: number) => assigned.get(at) ?? target;
-  const placed = [...new Set([target, ...assigned.values()])].flatMap((profile) =>
-    kernels(graph, work, profile.fusion, (at) => profileOf(at) === profile).map((kernel) =>
-      placedOn(profile, kernel, as),
-    ),
-  );
-  placed.sort((a, b) => a.places[0]! - b.places[0]!);
-  return { placed, flows: flowsBetween(graph, work, placed) };
-}
-
-/** The nodes that run on another target, by their place in the order. */
-function assignments(
-  graph: Graph,
-  target: TargetProfile,
-  resolve: EstimateOptions['resolve'],
-): ReadonlyMap<number, TargetProfile> {
-  const found = new Map<number, TargetProfile>();
-  const profiles = new Map<string, TargetProfile>();
-  for (const [at, { id, assigned }] of graph.order.entries()) {
-    if (assigned === undefined || assigned === target.id) continue;
-    if (!resolve) throw new WhittleError(`${id} is assigned to ${assigned}, which is not known`);
-    const profile = madeOnce(profiles, assigned, () => resolve(assigned));
-    if (profile.id !== target.id) found.set(at, profile);
-  }
-  return found;
-}
-
-const placedOn = (
-  profile: TargetProfile,
-  kernel: Kernel,
-  as: Precision | undefined,
-): PlacedKernel => {
-  const precision = profile.runsAt ?? as;
-  const workload = precision ? atPrecision(kernel.workload, precision) : kernel.workload;
-  const { main, absorbed, places } = kernel;
-  return { main, absorbed, places, workload, profile };
-};
-
-const placements = new WeakMap<Workloads, Map<TargetProfile, Map<string, Placement>>>();
-
-/** Everything on one target: of one state of a graph, kept with its workloads. */
-function placeAll(
-  graph: Graph,
-  work: Workloads,
-  target: TargetProfile,
-  as: Precision | undefined,
-): Placement {
-  const own = madeOnce(placements, work, () => new Map<TargetProfile, Map<string, Placement>>());
-  const byPrecision = madeOnce(own, target, () => new Map<string, Placement>());
-  return madeOnce(byPrecision, as ?? '', () => {
-    const placed = kernels(graph, work, target.fusion).map((kernel) =>
-      placedOn(target, kernel, as),
-    );
-    return { placed, flows: flowsBetween(graph, work, placed) };
-  });
-}
-
-/** What a map holds at a key, made where it holds nothing. */
-function madeOnce<K, V>(
-  map: { get(key: K): V | undefined; set(key: K, value: V): unknown },
-  key: K,
-  make: () => V,
-): V {
-  let value = map.get(key);
-  if (value === undefined) map.set(key, (value = make()));
-  return value;
 }
 
 function bytesAt(

@@ -42,8 +42,8 @@ export function kernels(
   workloads: Workloads,
   rules: FusionRules,
   only: (node: number) => boolean = () => true,
-): Kernel[] {
-  return new Grouping(graph, workloads, rules, only).kernels();
+): readonly Kernel[] {
+  return new Grouping(graph, workloads, rules, only).kernels;
 }
 
 /** Numbers of the values that a graph gives out. */
@@ -54,7 +54,9 @@ export function outputsOf(graph: Graph): ReadonlySet<number> {
 const PRODUCTS: readonly WorkloadKind[] = ['conv', 'matmul'];
 const OTHERS: readonly WorkloadKind[] = ['elementwise', 'normalisation', 'pooling', 'reduction'];
 
-class Grouping {
+/** Which nodes are one kernel, and what the kernels of one state of the graph are. */
+export class Grouping {
+  readonly kernels: readonly Kernel[];
   readonly #nodes: readonly Node[];
   readonly #links: Links;
   readonly #outputs: ReadonlySet<number>;
@@ -62,31 +64,63 @@ class Grouping {
   readonly #absorbedBy: (number[] | undefined)[];
   readonly #taken: Uint8Array;
   readonly #integer: Uint8Array;
+  /** By node: the index of its kernel; −1: not picked. */
+  readonly #kernelOf: Int32Array;
   #fed: Uint8Array | undefined;
 
+  /** @param before of another state, that groups the nodes of this one alike; see `again` */
   constructor(
     private readonly graph: Graph,
     private readonly workloads: Workloads,
     private readonly rules: FusionRules,
-    private readonly only: (node: number) => boolean,
+    private readonly only: (node: number) => boolean = () => true,
+    before?: Grouping,
   ) {
     this.#nodes = workloads.nodes;
     this.#links = workloads.links;
+    if (before) {
+      this.#outputs = before.#outputs;
+      this.#absorbedBy = before.#absorbedBy;
+      this.#taken = before.#taken;
+      this.#integer = before.#integer;
+      this.#fed = before.#fed;
+      this.#kernelOf = before.#kernelOf;
+      this.kernels = this.#changed(before);
+      return;
+    }
     this.#outputs = outputsOf(graph);
     const count = workloads.nodes.length;
     this.#absorbedBy = new Array<undefined>(count).fill(undefined);
     this.#taken = new Uint8Array(count);
     this.#integer = new Uint8Array(count);
-  }
-
-  kernels(): Kernel[] {
     const nodes: number[] = [];
-    for (let at = 0; at < this.#nodes.length; at++) if (this.only(at)) nodes.push(at);
+    for (let at = 0; at < count; at++) if (only(at)) nodes.push(at);
     for (const at of nodes) if (!this.#taken[at]) this.#group(at);
     for (const at of nodes) this.#absorbDequantize(at);
-    const found: Kernel[] = [];
-    for (const at of nodes) if (!this.#taken[at]) found.push(this.#kernel(at));
-    return found;
+    this.kernels = nodes.filter((at) => !this.#taken[at]).map((at) => this.#kernel(at));
+    this.#kernelOf = new Int32Array(count).fill(-1);
+    for (const [index, { places }] of this.kernels.entries())
+      for (const at of places) this.#kernelOf[at] = index;
+  }
+
+  /**
+   * The grouping of another state with the same links, where it cannot differ; undefined where it may. A kernel none of
+   * whose nodes changed is the same object.
+   */
+  again(graph: Graph, workloads: Workloads): Grouping | undefined {
+    if (!groupedAlike(this.workloads, workloads)) return undefined;
+    return new Grouping(graph, workloads, this.rules, this.only, this);
+  }
+
+  #changed(before: Grouping): readonly Kernel[] {
+    const { nodes, layers } = before.workloads;
+    const kernels = [...before.kernels];
+    for (let at = 0; at < nodes.length; at++) {
+      if (nodes[at] === this.#nodes[at] && layers[at] === this.workloads.layers[at]) continue;
+      const index = this.#kernelOf[at]!;
+      if (index !== -1) kernels[index] = this.#kernel(kernels[index]!.places[0]!);
+    }
+    return kernels;
   }
 
   #group(main: number): void {
@@ -140,7 +174,8 @@ class Grouping {
     if (op !== 'Add' && !forms.includes(op)) return false;
     const given = this.#given(at);
     const others = given.filter((value) => this.workloads.isConstant(value));
-    if (op === 'Add') return forms.includes('bias') && others.some((value) => this.#isVector(value));
+    if (op === 'Add')
+      return forms.includes('bias') && others.some((value) => this.#isVector(value));
     return others.length === given.length - 1;
   }
 
@@ -271,6 +306,30 @@ class Grouping {
     return valueBytes(this.workloads.values[value]!) ?? null;
   }
 }
+
+/** Whether all that grouping looks at is the same in two states with the same links. */
+function groupedAlike(a: Workloads, b: Workloads): boolean {
+  for (let at = 0; at < a.nodes.length; at++) {
+    const [node, other] = [a.nodes[at]!, b.nodes[at]!];
+    if (node !== other && (node.op !== other.op || node.domain !== other.domain)) return false;
+    const [layer, now] = [a.layers[at]!, b.layers[at]!];
+    if (layer === now) continue;
+    const output = a.links.writes[at]![0] ?? LEFT_OUT;
+    if (!alike(layer, now) || a.codes(output) !== b.codes(output)) return false;
+  }
+  for (let value = 0; value < a.values.length; value++) {
+    const isConstant = a.isConstant(value);
+    if (isConstant !== b.isConstant(value)) return false;
+    if (isConstant && a.values[value] !== b.values[value]) return false;
+  }
+  return true;
+}
+
+const alike = (a: Workload, b: Workload): boolean =>
+  a.kind === b.kind &&
+  a.inputType === b.inputType &&
+  (a.conv === undefined) === (b.conv === undefined) &&
+  (a.matmul === undefined) === (b.matmul === undefined);
 
 const NO_FORMS: readonly string[] = [];
 const NO_NODES: readonly number[] = [];

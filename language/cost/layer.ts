@@ -132,7 +132,7 @@ function measureBody(node: Node, inner: InnerFacts, outer: Surroundings): Body {
     links,
     facts,
     values,
-    constants: new Constants({ nodes, links, values, ...namedIn(node, inner, outer) }),
+    constants: Constants.of({ nodes, links, values, ...namedIn(node, inner, outer) }),
     functions: outer.functions,
   };
   return {

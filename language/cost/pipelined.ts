@@ -27,7 +27,10 @@ export function overPipeline(
 ): Pipeline {
   const stages = stagesOf(flows, costs, profile);
   const engines = stages.flatMap(({ engine }) => engine ?? []);
-  const trafficBytes = [...inputs, ...outputs].reduce((sum, value) => sum + (bytesOf(value) ?? 0), 0);
+  const trafficBytes = [...inputs, ...outputs].reduce(
+    (sum, value) => sum + (bytesOf(value) ?? 0),
+    0,
+  );
   const design = designOf(engines, use({ trafficBytes }), profile);
   const msPerCycle = 1 / (profile.clockMhz * 1e3);
   let next = 0;
@@ -80,7 +83,9 @@ function stagesOf(
     const { main, places, workload, profile: own } = flow.kernel;
     const { latencyMs } = costs[places[0]!]!;
     const engine =
-      own === profile && latencyMs !== null ? engineOf({ op: main.op, workload }, profile) : undefined;
+      own === profile && latencyMs !== null
+        ? engineOf({ op: main.op, workload }, profile)
+        : undefined;
     const from = flow.reads.flatMap((value) => makers.get(value) ?? []);
     for (const value of flow.writes) makers.set(value, at);
     const besideMs = engine ? 0 : (latencyMs ?? 0);

@@ -1,6 +1,7 @@
 /** How the layers of a model stand under the roofs of a target, before and after its recipe. */
 import type { TargetEstimate } from '../cost/cost';
-import { placedKernels, type PlacedKernel } from '../cost/estimate';
+import type { PlacedKernel } from '../cost/estimate';
+import { placedKernels } from '../cost/placing';
 import { familyTotals, rooflinePoints, type RooflinePoint } from '../cost/explain';
 import type { TargetProfile } from '../cost/profile';
 import { noRoofline, roofsOf } from '../cost/roofs';

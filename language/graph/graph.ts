@@ -48,6 +48,10 @@ type NodeChange = Partial<
 
 const NONE: readonly string[] = [];
 
+/** What an edit copies by itself. */
+type Part = 'nodes' | 'links' | 'initializers' | 'valueInfos';
+const PARTS: ReadonlySet<Part> = new Set(['nodes', 'links', 'initializers', 'valueInfos']);
+
 export class Graph {
   readonly #model: Model;
   #nodes: Map<string, Node>;
@@ -66,8 +70,8 @@ export class Graph {
   /** Undefined since a node reads or gives other values, or there are other outputs. */
   #links: Links | undefined;
   #edited = false;
-  /** The maps are those of a fork too, and have to be copied before they change. */
-  #shared = false;
+  /** Maps that are those of a fork too, and have to be copied before they change. */
+  #shared: ReadonlySet<Part> = new Set();
 
   private constructor(from: Model | Graph) {
     if (from instanceof Graph) {
@@ -85,8 +89,8 @@ export class Graph {
       this.#sinceOrder = from.#sinceOrder;
       this.#links = from.#links;
       this.#edited = from.#edited;
-      this.#shared = true;
-      from.#shared = true;
+      this.#shared = PARTS;
+      from.#shared = PARTS;
       return;
     }
     const { graph } = from;
@@ -272,7 +276,7 @@ export class Graph {
     };
     for (const output of node.outputs)
       if (output && this.isDefined(output)) throw new Error(`${output} is made by something else`);
-    this.#touch();
+    this.#edited = true;
     this.#moved();
     this.#add(node);
     return node;
@@ -281,7 +285,7 @@ export class Graph {
   /** Takes a node out. Its outputs must not be needed any more, or be produced by another edit before the graph is used. */
   remove(id: string): void {
     const node = this.#known(id);
-    this.#touch();
+    this.#edited = true;
     this.#moved();
     this.#drop(node);
   }
@@ -296,8 +300,8 @@ export class Graph {
     if (!linkedAlike) this.#moved();
     else if (this.#sinceOrder === 'nothing') this.#sinceOrder = 'replaced';
     if (!sameNames(old.inputs, node.inputs)) this.#links = undefined;
-    if (onlyAssigned) this.#own();
-    else this.#touch();
+    this.#own('nodes');
+    if (!onlyAssigned) this.#edited = true;
     if (!linkedAlike) this.#unlink(old);
     this.#nodes.set(id, node);
     if (!linkedAlike) this.#link(node);
@@ -336,7 +340,8 @@ export class Graph {
   }
 
   setInitializer(tensor: Tensor): void {
-    this.#touch();
+    this.#edited = true;
+    this.#own('initializers');
     this.#initializers.set(tensor.name, tensor);
   }
 
@@ -357,7 +362,8 @@ export class Graph {
     for (const name of names) {
       if (this.#consumers.get(name)?.length || this.isOutput(name)) continue;
       if (this.#initializers.has(name)) {
-        this.#touch();
+        this.#edited = true;
+        this.#own('initializers');
         this.#initializers.delete(name);
       }
       const producer = this.producer(name);
@@ -366,20 +372,21 @@ export class Graph {
   }
 
   setOutputs(outputs: readonly ValueInfo[]): void {
-    this.#touch();
+    this.#edited = true;
     this.#links = undefined;
     this.#outputs = outputs;
   }
 
   /** Says what a value is, where its operator leaves that open. */
   declare(info: ValueInfo): void {
-    this.#touch();
+    this.#edited = true;
+    this.#own('valueInfos');
     this.#valueInfos.set(info.name, info);
   }
 
   /** Forgets what the file said about values that edits may have changed. */
   dropValueInfos(keep: (info: ValueInfo) => boolean): void {
-    this.#own();
+    this.#own('valueInfos');
     for (const info of [...this.#valueInfos.values()])
       if (!keep(info)) this.#valueInfos.delete(info.name);
   }
@@ -387,7 +394,7 @@ export class Graph {
   /** Raises the version of an operator set, or imports one. */
   requireOpset(domain: string, version: number): void {
     if ((this.#opsets.get(domain) ?? 0) >= version) return;
-    this.#touch();
+    this.#edited = true;
     this.#opsets = new Map([...this.#opsets, [domain, version]]);
   }
 
@@ -434,33 +441,41 @@ export class Graph {
     if (!node) throw new WhittleError(`there is no node ${id}`);
     return node;
   }
-  #touch(): void {
-    this.#own();
-    this.#edited = true;
-  }
   #moved(): void {
     this.#sinceOrder = 'moved';
     this.#links = undefined;
   }
-  #own(): void {
-    if (!this.#shared) return;
-    this.#nodes = new Map(this.#nodes);
-    this.#producers = new Map(this.#producers);
-    this.#rivals = new Map(this.#rivals);
-    this.#consumers = new Map(this.#consumers);
-    this.#initializers = new Map(this.#initializers);
-    this.#valueInfos = new Map(this.#valueInfos);
-    this.#shared = false;
+  #own(part: Part): void {
+    if (!this.#shared.has(part)) return;
+    this.#shared = new Set([...this.#shared].filter((other) => other !== part));
+    switch (part) {
+      case 'nodes':
+        this.#nodes = new Map(this.#nodes);
+        break;
+      case 'links':
+        this.#producers = new Map(this.#producers);
+        this.#rivals = new Map(this.#rivals);
+        this.#consumers = new Map(this.#consumers);
+        break;
+      case 'initializers':
+        this.#initializers = new Map(this.#initializers);
+        break;
+      case 'valueInfos':
+        this.#valueInfos = new Map(this.#valueInfos);
+    }
   }
   #add(node: Node): void {
+    this.#own('nodes');
     this.#nodes.set(node.id, node);
     this.#link(node);
   }
   #drop(node: Node): void {
     this.#unlink(node);
+    this.#own('nodes');
     this.#nodes.delete(node.id);
   }
   #link(node: Node): void {
+    this.#own('links');
     this.#linkOutputs(node);
     for (const value of reads(node))
       this.#consumers.set(value, [...(this.#consumers.get(value) ?? NONE), node.id]);
@@ -491,6 +506,7 @@ export class Graph {
     else this.#rivals.delete(value);
   }
   #unlink(node: Node): void {
+    this.#own('links');
     this.#unlinkOutputs(node);
     for (const value of reads(node)) {
       const readers = (this.#consumers.get(value) ?? NONE).filter((id) => id !== node.id);

@@ -1,8 +1,9 @@
 /** No layer is faster than the roofs of its target allow, and points agree with what the layers take. */
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { estimate, placedKernels } from '../../../language/cost/estimate';
+import { estimate } from '../../../language/cost/estimate';
 import { familyTotals, rooflinePoints } from '../../../language/cost/explain';
+import { placedKernels } from '../../../language/cost/placing';
 import { noRoofline, roofsOf } from '../../../language/cost/roofs';
 import { loadTargets } from '../../../language/cost/targets';
 import { bindModel, openModel } from '../../../language/recipe/opened';
