@@ -3,6 +3,7 @@ import { WhittleError } from '../errors';
 import type { Facts } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
 import { asicCost } from './asic';
+import { blockedCost } from './blocked';
 import { valueBytes } from './constants';
 import { confidenceOf } from './confidence';
 import type { LayerCost, Resources, TargetEstimate } from './cost';
@@ -13,6 +14,7 @@ import { kernels, type Kernel } from './kernels';
 import { peakBytes } from './liveness';
 import { DENSE } from './measure';
 import { mobileCost, perRunMs } from './mobile';
+import { PLACEMENT_KEY, placementOf } from '../graph/placement';
 import { overMesh } from './meshed';
 import { combined, concluded, summedParts, type Cost, type Layer } from './phases';
 import { atPrecision, narrowedBytes, type Precision } from './precision';
@@ -154,9 +156,21 @@ const placedOn = (
   as: Precision | undefined,
 ): PlacedKernel => {
   const precision = profile.runsAt ?? as;
-  const workload = precision ? atPrecision(kernel.workload, precision) : kernel.workload;
+  const narrowed = precision ? atPrecision(kernel.workload, precision) : kernel.workload;
+  const workload = profile.kind === 'reram' ? placed(narrowed, kernel.main) : narrowed;
   return { main: kernel.main, absorbed: kernel.absorbed, workload, profile };
 };
+
+const placedWorkloads = new WeakMap<Workload, Map<string, Workload>>();
+
+/** With the way that a step laid the weights into crossbars; the same object while nothing of it has changed. */
+function placed(workload: Workload, { metadata }: Node): Workload {
+  const text = metadata.get(PLACEMENT_KEY);
+  const placement = text === undefined ? undefined : placementOf(metadata);
+  if (!placement) return workload;
+  const known = madeOnce(placedWorkloads, workload, () => new Map<string, Workload>());
+  return madeOnce(known, text!, () => ({ ...workload, placement }));
+}
 
 const placements = new WeakMap<Workloads, Map<TargetProfile, Map<string, Placement>>>();
 
@@ -273,7 +287,7 @@ function singleCost(layer: Layer, profile: TargetProfile): Cost {
     case 'fpga':
       return isOverlay(profile) ? fpgaCost(layer, profile) : dataflowCost(layer, profile);
     case 'asic':
-      return asicCost(layer, profile);
+      return profile.design === 'blocked' ? blockedCost(layer, profile) : asicCost(layer, profile);
     case 'reram':
       return reramCost(layer, profile);
   }
@@ -350,7 +364,7 @@ function leastStartMs(profile: TargetProfile): number {
         (profile.clockMhz * 1e3)
       );
     case 'asic':
-      return 1 / (profile.array.clockMhz * 1e3);
+      return 1 / ((profile.design === 'blocked' ? profile : profile.array).clockMhz * 1e3);
     case 'reram':
       return profile.analog.adcNs / 1e6;
   }

@@ -164,15 +164,19 @@ const valueAt = (values: unknown, at: readonly PropertyKey[]): unknown =>
     values,
   );
 
+interface Schema {
+  readonly const?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly oneOf?: readonly Schema[];
+}
+
 /** The names that the schema has at a place of a profile. */
 function fieldsAt(at: readonly PropertyKey[], values: Readonly<Record<string, unknown>>): string[] {
-  interface Schema {
-    readonly properties?: Readonly<Record<string, Schema>>;
-    readonly oneOf?: readonly Schema[];
-  }
-  const whole = z.toJSONSchema(targetProfile) as Schema;
-  const kind = (schema: Schema) => (schema.properties?.kind as { const?: string }).const;
-  let schema = whole.oneOf?.find((option) => kind(option) === values.kind);
+  const whole = z.toJSONSchema(targetProfile, { io: 'input' }) as Schema;
+  const kinds = whole.oneOf?.flatMap((option) => option.oneOf ?? [option]) ?? [];
+  const of = ({ properties }: Schema, name: string) => properties?.[name]?.const;
+  const own = kinds.filter((option) => of(option, 'kind') === values.kind);
+  let schema = own.find((option) => of(option, 'design') === values.design) ?? own[0];
   for (const key of at) schema = schema?.properties?.[String(key)];
   return Object.keys(schema?.properties ?? {});
 }
