@@ -230,7 +230,7 @@ const blocks = new WeakMap<BlockedProfile, Map<string, Block | undefined>>();
 /** The block that fetches least per output among those that fit into the buffer; undefined where none does. */
 export function blockOf(task: Task, profile: BlockedProfile): Block | undefined {
   let known = blocks.get(profile);
-  if (!known) blocks.set(profile, (known = new Map()));
+  if (!known) blocks.set(profile, (known = new Map<string, Block | undefined>()));
   const key = JSON.stringify(task);
   if (!known.has(key)) known.set(key, bestBlock(task, profile));
   return known.get(key);

@@ -22,7 +22,7 @@ const PROFILES: Readonly<Record<string, BlockedProfile>> = {
 
 /** A row of the table, which Vela's own functions made for layers that nets have. */
 function taskOf(row: Record<string, string>): Task {
-  const it = numbers(row) as Record<string, number>;
+  const it = numbers(row);
   const extent = (height: string, width: string, depth: string) => ({
     height: it[height]!,
     width: it[width]!,

@@ -34,7 +34,7 @@ function decide(graph: Graph, profile: ReramProfile, given: Partial<Parameters> 
     parameters: { target: profile.id, mapping: 'fewest crossbars', copies: true, ...given },
     traits: () => traitsOf(profile, graph, facts),
   } as const;
-  return reramMap.standIn(request as never) as {
+  return reramMap.standIn(request) as {
     placed: Record<string, Placement>;
     refused: { node: string; reason: string }[];
   };
@@ -58,10 +58,8 @@ const graph = makeGraph({
 
 /** Crossbars of one copy. */
 const crossbarsOf = (profile: ReramProfile) => {
-  const { layers } = estimate(graph, factsOf(graph), {
-    ...profile,
-    stepsPerLayer: undefined,
-  } as ReramProfile);
+  const whole = { ...profile, stepsPerLayer: undefined };
+  const { layers } = estimate(graph, factsOf(graph), whole);
   return new Map(layers.map((layer) => [layer.node, layer.crossbars ?? 0]));
 };
 
