@@ -5,6 +5,7 @@ import type { ViewMemories } from './memory';
 import type { UnsavedRecipes } from './recipes/unsaved';
 import type { Runs } from './runs';
 import type { TargetChoice } from './target';
+import type { Underway } from './underway';
 import type { Views } from './views/views';
 
 /** What the parts of the extension share; made once, in `main.ts`. */
@@ -17,5 +18,7 @@ export interface Context {
   readonly unsaved: UnsavedRecipes;
   readonly runs: Runs;
   readonly analyses: Analyses;
+  /** Captures of activations under way. */
+  readonly captures: Underway;
   readonly views: Views;
 }

@@ -14,6 +14,7 @@ import { documentUri } from './recipes/uris';
 import { Runs } from './runs';
 import { openAtStart } from './start';
 import { TargetChoice } from './target';
+import { Underway } from './underway';
 import { registerDesigner } from './views/designer';
 import { registerReport } from './views/report';
 import { registerViewer } from './views/viewer';
@@ -39,6 +40,7 @@ export function activate(extension: vscode.ExtensionContext): void {
     memories,
     runs: new Runs(),
     analyses: new Analyses(),
+    captures: new Underway(),
     views: new Views(),
   };
   extension.subscriptions.push(

@@ -1,9 +1,8 @@
 import * as vscode from 'vscode';
-import type { DataUse, HostRequests } from '../language/protocol';
+import type { HostRequests } from '../language/protocol';
 import type { Context } from './context';
 import { isCancellation } from './failures';
-import { dataFor, pickData } from './recipes/data';
-import { editRecipe } from './recipes/edit';
+import { hasSamples } from './recipes/data';
 import { protocolUri } from './recipes/uris';
 import { ServerJob } from './serverJob';
 
@@ -46,26 +45,4 @@ export async function measureSensitivity(
     analyses.end(recipe);
     views.sendTo(recipe, 'analysing', null);
   }
-}
-
-/** Leads to samples where the recipe names none; made-up inputs are one of the choices, and said aloud afterwards. */
-async function hasSamples(
-  context: Context,
-  document: vscode.TextDocument,
-  byMetric: boolean,
-): Promise<boolean> {
-  const job = { recipe: document.uri };
-  const offer = await dataFor(context, job);
-  const { calibration, evaluation } = offer.named;
-  const needsRanges = offer.missing !== null && !offer.madeUp;
-  const isLacking: Readonly<Record<DataUse, boolean>> = {
-    calibration: needsRanges || !(calibration || evaluation),
-    evaluation: !evaluation,
-  };
-  const lacking = byMetric ? 'evaluation' : 'calibration';
-  if (!isLacking[lacking]) return true;
-  const dataset = await pickData(context, job, offer, lacking);
-  if (!dataset) return false;
-  await editRecipe(context.backend, document, { kind: 'data', use: lacking, dataset });
-  return true;
 }

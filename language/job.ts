@@ -4,6 +4,7 @@
  */
 import { CancelledError, describeError } from './errors';
 import type { About, JobAnswer, JobRequest } from './server/jobs';
+import { nodeActivations } from './recipe/activations';
 import { applyRecipe } from './recipe/apply';
 import { targetInfo, vocabulary } from './recipe/bundled';
 import { calibrateDevice, calibrateThisMachine } from './recipe/calibrating';
@@ -37,6 +38,8 @@ async function perform(request: JobRequest): Promise<JobAnswer> {
         return await apply(request);
       case 'sensitivity':
         return await analyse(request);
+      case 'activations':
+        return await activations(request);
       case 'plan':
         return await plan(request);
       case 'calibrate':
@@ -74,6 +77,19 @@ async function analyse(request: Extract<JobRequest, { kind: 'sensitivity' }>): P
     },
   );
   return { kind: 'analysed', sensitivity };
+}
+
+async function activations(
+  request: Extract<JobRequest, { kind: 'activations' }>,
+): Promise<JobAnswer> {
+  const found = await nodeActivations(
+    { ...request, recipe: recipeOf(request) },
+    {
+      signal: stop.signal,
+      onProgress: (detail, fraction) => tell('activations', detail, fraction),
+    },
+  );
+  return { kind: 'captured', activations: found };
 }
 
 /** Plans the steps from the first on for which weights are enough; the rest waits for apply. */

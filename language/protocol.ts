@@ -285,9 +285,18 @@ export interface ViewNode {
   /** Family of the step that changed it last. */
   readonly family: Family | null;
   readonly chips: readonly Chip[];
+  /** Where the recipe says how finely its weights are rounded; null where it does not. */
+  readonly rounding: Rounding | null;
   readonly cost: NodeCost;
   /** Of a folded block: latency shares of its parts in order, as parts of the block, for the strip. */
   readonly strip: readonly number[];
+}
+
+export interface Rounding {
+  /** Of the recipe's list. */
+  readonly step: number;
+  /** The step names it as an exception. */
+  readonly leftOut: boolean;
 }
 
 export interface Chip {
@@ -361,6 +370,61 @@ export interface NodeDetails {
     readonly mapping: string | null;
     readonly basis: string;
   }[];
+}
+
+export interface RooflineRequest {
+  readonly document: string;
+  readonly open: readonly string[] | null;
+  readonly target: string;
+}
+
+/** How the layers of the model stand under the roofs of a target, and what each kind of layer takes. All of it is modelled. */
+export interface Roofline {
+  readonly target: string;
+  readonly title: string;
+  /** Why this target has no chart. */
+  readonly none: string | null;
+  /** What arithmetic achieves at best, the highest first. */
+  readonly compute: readonly { readonly name: string; readonly gmacPerS: number }[];
+  /** How fast data can come, the fastest first. */
+  readonly memory: readonly { readonly name: string; readonly gbPerS: number }[];
+  /** Layers with products after the recipe, the dearest first. */
+  readonly layers: readonly RooflineLayer[];
+  /** The dearest first. */
+  readonly families: readonly FamilyCost[];
+  /** Latency that belongs to no layer: what every run takes, transfers. */
+  readonly besideMs: Change;
+}
+
+export interface RooflineLayer {
+  /** Id of the layer after the recipe. */
+  readonly node: string;
+  readonly op: string;
+  /** The visible node that it is drawn in; null where it is not drawn. */
+  readonly shown: string | null;
+  readonly bound: string;
+  readonly latencyMs: number;
+  /** Of the model's latency, 0 to 1. */
+  readonly share: number;
+  readonly at: RooflinePlace;
+  /** Where it stood before the recipe, if it has moved. */
+  readonly before: RooflinePlace | null;
+}
+
+export interface RooflinePlace {
+  /** Multiply-accumulates per byte that the layer reads and writes. */
+  readonly macsPerByte: number;
+  readonly gmacPerS: number;
+}
+
+/** What the layers of one kind take together. */
+export interface FamilyCost {
+  readonly family: string;
+  readonly layers: number;
+  readonly latencyMs: Change;
+  readonly macs: Change;
+  /** Of the model's latency after the recipe, 0 to 1. */
+  readonly share: number;
 }
 
 export interface TensorSummary {
@@ -444,6 +508,13 @@ export type RecipeEdit =
       readonly node: string;
       readonly parameter: string;
       readonly value: unknown;
+    }
+  /** Layers of a step get other bits than the rest of it: `own` again those of the step, null none. */
+  | {
+      readonly kind: 'bits';
+      readonly step: number;
+      readonly nodes: readonly string[];
+      readonly bits: number | 'own' | null;
     }
   | { readonly kind: 'enable'; readonly step: number; readonly enabled: boolean }
   | { readonly kind: 'move'; readonly step: number; readonly to: number }
@@ -561,6 +632,71 @@ export interface SensitivityLayer {
   readonly drop?: number;
 }
 
+export interface ActivationsRequest {
+  /** URI of the recipe's document. */
+  readonly document: string;
+  readonly open: readonly string[] | null;
+  /** Id of a visible node. */
+  readonly node: string;
+  readonly target: string;
+  /** Names the progress events of this run. */
+  readonly token: string;
+}
+
+/** What goes in and out of a node on real samples. All of it is measured, on the model before the recipe. */
+export interface NodeActivations {
+  readonly data: string;
+  readonly samples: number;
+  /** Inputs were made up: nothing measured on them holds for real ones. */
+  readonly madeUp: boolean;
+  readonly values: readonly ValueActivations[];
+  readonly attentions: readonly AttentionShown[];
+  /** Values and attentions of which there is nothing to tell. */
+  readonly skipped: readonly { readonly node: string; readonly reason: string }[];
+}
+
+export interface ValueActivations {
+  readonly name: string;
+  /** Seen from the node. */
+  readonly side: 'input' | 'output';
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly standardDeviation: number;
+  /** Bin `i` starts at `start + i·width`. */
+  readonly histogram: {
+    readonly start: number;
+    readonly width: number;
+    readonly counts: readonly number[];
+  };
+  /** Null where there is one channel only. */
+  readonly channels: ChannelPeaks | null;
+}
+
+/** Largest |x| by channel: one that stands out costs all the others digits. */
+export interface ChannelPeaks {
+  readonly count: number;
+  /** In order; where channels are many, the largest of neighbours. */
+  readonly peaks: readonly number[];
+  readonly largest: number;
+  /** The channel that has it, from 0. */
+  readonly at: number;
+  readonly median: number;
+}
+
+/** How much queries take of keys, the mean over heads and samples. */
+export interface AttentionShown {
+  readonly node: string;
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+  /** Where there are many, each row and column is the mean of neighbours. */
+  readonly rows: number;
+  readonly columns: number;
+  /** `rows` × `columns`, row after row. */
+  readonly mean: readonly number[];
+}
+
 export interface Progress {
   readonly token: string;
   /** Of the steps, `write`, `check` and so on, in order. */
@@ -656,6 +792,8 @@ export interface StepReport {
   readonly calibration?: string;
   /** What the recipe's guard found; absent without one. */
   readonly guard?: GuardReport;
+  /** It broke what has to hold after a step, and was left out; the layer is wrong already where it is changed alone. */
+  readonly rolledBack?: { readonly reason: string; readonly node?: string };
 }
 
 /** Whether a step gains what the recipe's guard asks of it. */
@@ -740,6 +878,7 @@ export interface ServerRequests {
   bind: [{ readonly document: string; readonly model: string }, null];
   design: [DesignRequest, Design];
   node: [NodeRequest, NodeDetails];
+  roofline: [RooflineRequest, Roofline];
   tensor: [TensorRequest, TensorStatistics];
   places: [PlacesRequest, Places];
   gain: [GainRequest, Gain];
@@ -755,6 +894,7 @@ export interface ServerRequests {
   dataFor: [DataRequest, DataOffer];
   apply: [ApplyRequest, Applied];
   sensitivity: [SensitivityRequest, StepSensitivity];
+  activations: [ActivationsRequest, NodeActivations];
   /** Fits a profile of a device to measurements, or measures this machine. */
   calibrate: [CalibrateRequest, Calibrated];
   cancel: [{ readonly token: string }, null];
@@ -781,6 +921,7 @@ export interface HostRequests {
   targets: [null, readonly TargetInfo[]];
   design: [Omit<DesignRequest, 'document'>, Design];
   node: [Omit<NodeRequest, 'document'>, NodeDetails];
+  roofline: [Omit<RooflineRequest, 'document'>, Roofline];
   tensor: [Omit<TensorRequest, 'document'>, TensorStatistics];
   places: [Omit<PlacesRequest, 'document'>, Places];
   gain: [Omit<GainRequest, 'document'>, Gain];
@@ -795,6 +936,9 @@ export interface HostRequests {
   /** Measures what a step does to one layer at a time; `analysed` tells the result to every view of the document. */
   sensitivity: [Pick<SensitivityRequest, 'step' | 'byMetric'>, null];
   cancelSensitivity: [null, null];
+  /** Null where the user was asked for samples and named none, or cancelled. */
+  activations: [Omit<ActivationsRequest, 'document' | 'token'>, NodeActivations | null];
+  cancelActivations: [null, null];
   setTarget: [{ readonly target: string }, null];
   /** Opens something beside: the recipe as text, the model as ONNX text at a node, the folder of the output. */
   open: [
@@ -833,6 +977,8 @@ export interface ViewMemory {
   readonly selected: readonly string[];
   readonly metric: Metric;
   readonly folded: readonly string[];
+  /** The roofline chart is open. */
+  readonly roofline?: boolean;
 }
 
 /** Designer actions that people can bind keys to; contributed as `whittle.designer.<action>`. */
@@ -843,6 +989,7 @@ export const DESIGNER_ACTIONS = [
   'pickTarget',
   'pickMetric',
   'why',
+  'roofline',
   'openBlock',
   'closeBlock',
   'moveStepUp',
@@ -851,6 +998,7 @@ export const DESIGNER_ACTIONS = [
   'removeStep',
   'sensitivity',
   'excludeLayer',
+  'activations',
 ] as const;
 export type DesignerAction = (typeof DESIGNER_ACTIONS)[number];
 
@@ -865,6 +1013,8 @@ export interface HostEvents {
   /** How far a sensitivity is; null when it has ended. */
   analysing: Progress | null;
   analysed: StepSensitivity;
+  /** How far a capture of activations is; null when it has ended. */
+  capturing: Progress | null;
 }
 
 // ---- the wire of the webview

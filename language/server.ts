@@ -11,6 +11,7 @@ import {
 } from 'vscode-languageserver/node';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { pathToFileURL } from 'node:url';
+import { askedActivations } from './design/activations';
 import {
   calibratedStep,
   dataSummary,
@@ -21,6 +22,7 @@ import {
 } from './design/design';
 import { nodeDetails, tensorStatistics } from './design/details';
 import { gainOf, placesFor } from './design/places';
+import { rooflineOf } from './design/roofline';
 import { CancelledError, describeError, WhittleError } from './errors';
 import { modelText, type ModelText } from './graph/text';
 import type { Pass } from './passes/pass';
@@ -34,7 +36,8 @@ import {
   templateInfos,
   vocabulary,
 } from './recipe/bundled';
-import { editRecipe } from './recipe/edit';
+import { bitsEdits } from './recipe/bits';
+import { editAll, editRecipe } from './recipe/edit';
 import {
   isRecipeFile,
   isSameFile,
@@ -92,6 +95,10 @@ const handlers: Handlers = {
     const subject = subjects.of(document);
     return nodeDetails(subject, lookOf(subject, look), node);
   },
+  roofline({ document, ...look }) {
+    const subject = subjects.of(document);
+    return rooflineOf(subject, lookOf(subject, look));
+  },
   tensor: ({ document, tensor }) => tensorStatistics(subjects.of(document), tensor),
   places({ document, open, pass }) {
     const subject = subjects.of(document);
@@ -115,8 +122,12 @@ const handlers: Handlers = {
   },
   edit({ document, edit }) {
     const { model, targets } = freshRecipe(document);
-    if (edit.kind === 'except' || edit.kind === 'part')
+    if (edit.kind === 'except' || edit.kind === 'part' || edit.kind === 'bits')
       requireSelectable(subjects.of(document), edit.step);
+    if (edit.kind === 'bits') {
+      const steps = subjects.of(document).recipe?.recipe.steps ?? [];
+      return editAll(subjects.text(document), bitsEdits(steps, edit), { model, targets });
+    }
     if (edit.kind !== 'add') return editRecipe(subjects.text(document), edit, { model, targets });
     const pass = passOf(edit.pass);
     const given = { ...visibleDefaults(pass, document), ...edit.parameters };
@@ -155,6 +166,12 @@ const handlers: Handlers = {
     const key = asked ? effectKey(subject, asked, subjects.placeOf(document, subject)) : '';
     const answer = await runTold({ kind: 'sensitivity', ...about, step, byMetric }, token);
     return keptSensitivity(answer.sensitivity, subject, { key, byMetric });
+  },
+  async activations({ document, node, token, ...look }) {
+    const subject = subjects.of(document);
+    const asked = askedActivations(subject, lookOf(subject, look), node);
+    const request = { kind: 'activations', ...aboutRecipe(document, undefined), asked } as const;
+    return (await runTold(request, token)).activations;
   },
   async calibrate({ device, token }) {
     const { target, file } = await runTold({ kind: 'calibrate', device }, token);

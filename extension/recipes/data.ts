@@ -25,6 +25,28 @@ export async function chooseData(
   if (dataset) await editRecipe(context.backend, recipe, { kind: 'data', use, dataset });
 }
 
+/** Leads to samples where the recipe names none; made-up inputs are one of the choices, and said aloud afterwards. */
+export async function hasSamples(
+  context: Context,
+  document: vscode.TextDocument,
+  byMetric: boolean,
+): Promise<boolean> {
+  const job = { recipe: document.uri };
+  const offer = await dataFor(context, job);
+  const { calibration, evaluation } = offer.named;
+  const needsRanges = offer.missing !== null && !offer.madeUp;
+  const isLacking: Readonly<Record<DataUse, boolean>> = {
+    calibration: needsRanges || !(calibration || evaluation),
+    evaluation: !evaluation,
+  };
+  const lacking = byMetric ? 'evaluation' : 'calibration';
+  if (!isLacking[lacking]) return true;
+  const dataset = await pickData(context, job, offer, lacking);
+  if (!dataset) return false;
+  await editRecipe(context.backend, document, { kind: 'data', use: lacking, dataset });
+  return true;
+}
+
 interface DataItem extends vscode.QuickPickItem {
   readonly dataset?: DataReference;
 }

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { measureActivations } from '../activations';
 import { applyRecipe } from '../apply';
 import type { Context } from '../context';
 import { VIEW } from '../ids';
@@ -59,6 +60,11 @@ function handlersOf(context: Context, document: vscode.TextDocument): Handlers {
     },
     cancelSensitivity: () => {
       context.analyses.cancel(document.uri);
+      return null;
+    },
+    activations: (question) => measureActivations(context, document, question),
+    cancelActivations: () => {
+      context.captures.cancel(document.uri);
       return null;
     },
     open: async (request) => {

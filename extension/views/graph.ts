@@ -6,7 +6,7 @@ import { protocolUri } from '../recipes/uris';
 import type { Handlers } from './session';
 
 /** The server's requests about one document; the view leaves the document out. */
-type About = 'node' | 'tensor' | 'places' | 'gain';
+type About = 'node' | 'roofline' | 'tensor' | 'places' | 'gain';
 
 export interface GraphHandlers {
   readonly handlers: Handlers;
@@ -35,6 +35,7 @@ export function graphHandlers(
         return last;
       },
       node: about('node'),
+      roofline: about('roofline'),
       tensor: about('tensor'),
       places: about('places'),
       gain: about('gain'),

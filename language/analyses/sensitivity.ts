@@ -8,6 +8,7 @@ export interface SensitivityRequest {
   /** The step with all of its sites. */
   readonly request: StepRequest<unknown>;
   readonly evidence: Evidence;
+  readonly onLayer?: (done: number, total: number) => void;
 }
 
 export interface Variants {
@@ -21,14 +22,16 @@ export async function variantsOf({
   pass,
   request,
   evidence,
+  onLayer,
 }: SensitivityRequest): Promise<Variants> {
   const remembering = remember(evidence);
   // Statistics of all layers in one run over the data; the plans for one layer then find them.
   if (pass.needs(request.parameters).includes('calibration')) await pass.plan(request, remembering);
   const variants: { node: string; graph: Graph }[] = [];
   const skipped: Refusal[] = [];
-  for (const site of request.sites) {
+  for (const [done, site] of request.sites.entries()) {
     throwIfCancelled(evidence.signal);
+    onLayer?.(done, request.sites.length);
     evidence.progress(site.node);
     try {
       const { graph, refused } = await changeAlone(pass, request, site, remembering);

@@ -59,8 +59,8 @@ const apply: Command = async (argv, surroundings) => {
     { output, report, kinds, steps, before, after, fidelity, measured, checks, budget },
     () => [
       `wrote ${output}`,
-      ...steps.flatMap(({ pass, sites, skipped, seconds, guard }) => [
-        `  ${pass}: ${sites} sites in ${seconds.toFixed(1)} s${guard?.dropped ? ', left out' : ''}`,
+      ...steps.flatMap(({ pass, sites, skipped, seconds, guard, rolledBack }) => [
+        `  ${pass}: ${sites} sites in ${seconds.toFixed(1)} s${rolledBack ? ', rolled back' : guard?.dropped ? ', left out' : ''}`,
         ...skipped.map(({ node, reason }) => `    skipped ${node}: ${reason}`),
       ]),
       ...summary(content),

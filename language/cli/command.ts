@@ -1,6 +1,7 @@
 /** What the commands share: options, output, progress. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { WhittleError } from '../errors';
+import { readBinding } from '../graph/bindings';
 import type { ShapeBindings } from '../graph/facts';
 import type { Report } from '../protocol';
 import { budgetText } from '../recipe/reportTable';
@@ -68,10 +69,10 @@ function parsed<T>(parse: () => T): T {
 export function readShapes(given: readonly string[]): ShapeBindings {
   const bindings: Record<string, number | number[]> = {};
   for (const text of given) {
-    const [, name, sizes] = /^(.+)=(\d+(?:[,x×]\d+)*,?)$/.exec(text) ?? [];
-    if (name === undefined || sizes === undefined)
+    const binding = readBinding(text);
+    if (!binding)
       throw new UsageError(`--shape ${text}: NAME=SIZE or NAME=SIZE,SIZE,… is expected`);
-    bindings[name] = /^\d+$/.test(sizes) ? Number(sizes) : sizes.match(/\d+/g)!.map(Number);
+    bindings[binding.name] = binding.size;
   }
   return bindings;
 }

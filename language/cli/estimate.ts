@@ -1,8 +1,8 @@
 /** `whittle estimate`: what a model, or a model and a recipe, would take on targets. */
 import type { TargetEstimate } from '../cost/cost';
 import { counts } from '../cost/counts';
-import { estimate } from '../cost/estimate';
-import { familyTotals, rooflineOf } from '../cost/explain';
+import { estimate, placedKernels } from '../cost/estimate';
+import { familyTotals, rooflinePoints } from '../cost/explain';
 import { withoutGain, type NoGain } from '../cost/gains';
 import { PRECISIONS, type Precision } from '../cost/precision';
 import { describeBasis, type TargetProfile } from '../cost/profile';
@@ -122,6 +122,7 @@ function targetAnswer(
   const options = { resolve: (id: string) => targetProfile(id, folder), ...(as && { as }) };
   const cost = estimate(graph, facts, profile, options);
   const work = workloads(graph, facts);
+  const points = rooflinePoints(placedKernels(graph, facts, profile, options), cost);
   const { macs, parameters, weightBytes } = counts(graph, facts);
   return {
     id: profile.id,
@@ -139,12 +140,11 @@ function targetAnswer(
     layers: cost.layers.map((layer, i) => {
       const node = graph.order[i]!;
       const { node: name, ...rest } = layer;
-      const workload = work.of(name);
-      const roofline = rooflineOf(workload, layer);
+      const roofline = points.get(name);
       return {
         name,
         op: operator(node),
-        macs: workload.macs,
+        macs: work.of(name).macs,
         ...rest,
         ...(roofline && { roofline }),
       };

@@ -4,6 +4,7 @@ import { runTask } from '../runtime/runtime';
 import {
   generatedData,
   type DataRequest,
+  type MetricComparison,
   type OutputComparison,
   type Task,
 } from '../runtime/tasks';
@@ -15,10 +16,14 @@ const evaluate: Command = async (argv, surroundings) => {
     against: { type: 'string' },
     metric: { type: 'string' },
     samples: { type: 'string' },
+    interval: { type: 'boolean', default: false },
   });
   const model = path.resolve((positionals as [string])[0]);
   if (options.data === undefined && options.against === undefined)
     throw new UsageError('--data is missing');
+  const { interval } = options;
+  if (interval && options.against === undefined)
+    throw new UsageError('--interval goes with --against: it is of the difference');
   const samples = options.samples === undefined ? undefined : Number(options.samples);
   if (samples !== undefined && !(Number.isInteger(samples) && samples > 0))
     throw new UsageError(`--samples ${options.samples!}: a number is expected`);
@@ -62,7 +67,7 @@ const evaluate: Command = async (argv, surroundings) => {
     outputs,
     metric: both,
     ...basis
-  } = await ask({ kind: 'compare', reference, candidate: model, data, ...metric });
+  } = await ask({ kind: 'compare', reference, candidate: model, data, interval, ...metric });
   const [first] = outputs;
   const document = {
     model,
@@ -75,6 +80,7 @@ const evaluate: Command = async (argv, surroundings) => {
       model: reference,
       value: both?.reference.value ?? null,
       drop: both?.drop ?? null,
+      ...(interval && { interval: both?.interval ?? null }),
       more: both?.reference.more ?? {},
       sqnrDb: first?.sqnrDb ?? null,
       cosine: first?.cosine ?? null,
@@ -84,11 +90,16 @@ const evaluate: Command = async (argv, surroundings) => {
   const on = `on ${basis.samples} samples of ${basis.data}`;
   print(surroundings, options, document, () => [
     both
-      ? `${both.id} ${both.candidate.value.toFixed(5)}, the reference ${both.reference.value.toFixed(5)}: a loss of ${(100 * both.drop).toFixed(2)} % ${on}`
+      ? `${both.id} ${both.candidate.value.toFixed(5)}, the reference ${both.reference.value.toFixed(5)}: a loss of ${percent(both.drop)}${intervalText(both)} ${on}`
       : `no metric is named; compared ${on}`,
     ...outputs.map(describeOutput),
   ]);
 };
+
+const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
+
+const intervalText = ({ interval }: MetricComparison): string =>
+  interval ? ` (95 %: ${percent(interval.low)} to ${percent(interval.high)}, paired)` : '';
 
 function describeOutput({ name, problem, ...numbers }: OutputComparison): string {
   if (problem !== undefined) return `  ${name}: ${problem}`;

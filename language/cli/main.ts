@@ -7,6 +7,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ default: Command }>>> = 
   estimate: () => import('./estimate'),
   apply: () => import('./apply'),
   calibrate: () => import('./calibrate'),
+  capture: () => import('./capture'),
   evaluate: () => import('./evaluate'),
   profile: () => import('./profile'),
   sensitivity: () => import('./sensitivity'),
@@ -23,7 +24,8 @@ const USAGE = `whittle: see what an ONNX model costs on a device, and compress i
   whittle apply    RECIPE [--model MODEL] [-o OUTPUT] [--report FILE] [--shape ...] [--force] [--decisions FILE] [--replay FILE]
   whittle calibrate TARGET MEASUREMENTS.csv -o NAME.target.yaml [--as int8|fp16] [--title TITLE]
   whittle calibrate host [--model MODEL]... [--shape ...] [--threads N] [--budget MS] [-o NAME.target.yaml]
-  whittle evaluate MODEL [--against REFERENCE] --data NAME.dataset.yaml [--metric METRIC] [--samples N]
+  whittle evaluate MODEL [--against REFERENCE [--interval]] --data NAME.dataset.yaml [--metric METRIC] [--samples N]
+  whittle capture  MODEL --data NAME.dataset.yaml [--tensors NAME]... [--kinds KIND[,KIND...]] [--samples N] [--shape ...]
   whittle profile  MODEL [--data NAME.dataset.yaml] [--threads N] [--batch N] [--shape ...] [--top N]
   whittle sensitivity RECIPE [--step N] [--metric] [--model MODEL] [--samples N] [--shape ...]
   whittle report   FILE.report.json [--html FILE] [--markdown]

@@ -14,7 +14,10 @@ import type { Precision } from './precision';
 import type { MobileProfile } from './profile';
 
 export interface Measurement {
+  /** The network, and the sizes that it was measured at. */
   readonly name: string;
+  /** Equal for measurements of one network at several sizes: they are left out together. */
+  readonly network: string;
   /** The place in the table, for messages. */
   readonly where: string;
   readonly graph: Graph;
@@ -49,7 +52,7 @@ export function calibrate(
   const scales = fit(prior, measurements, precision);
   const fitted = scaled(prior, scales);
   const heldOut = measurements.map((measurement): HeldOut => {
-    const others = measurements.filter(({ name }) => name !== measurement.name);
+    const others = measurements.filter(({ network }) => network !== measurement.network);
     const without = scaled(prior, fit(prior, others, precision));
     return {
       name: measurement.name,
@@ -65,7 +68,7 @@ export function calibrate(
       basis: {
         status: 'calibrated',
         on: measurements.map(({ name }) => name).join(', '),
-        errors: [errorOf(heldOut, 'one measurement left out at a time', precision)],
+        errors: [errorOf(heldOut, 'one network left out at a time', precision)],
         limits: `Three constants were fitted to ${measurements.length} measurements; what differs between kinds of layers is that of ${prior.id}.`,
         saw: seenIn(measurements),
       },
@@ -256,7 +259,7 @@ const COMPUTE_RATES = [
 // ---- measurements that cannot be right
 
 function checkEnough(measurements: readonly Measurement[]): void {
-  const distinct = new Set(measurements.map(({ name }) => name)).size;
+  const distinct = new Set(measurements.map(({ network }) => network)).size;
   if (distinct >= FEWEST_MEASUREMENTS) return;
   throw new WhittleError(
     `latency_ms: ${FEWEST_MEASUREMENTS} networks must be measured, and there ${distinct === 1 ? 'is' : 'are'} ${distinct}`,

@@ -3,8 +3,9 @@
  * initializer, or computed from constants and shapes alone, as runtimes fold it when they load a model: a dequantised
  * weight, a transposed one, a position table.
  */
-import type { Facts, ValueFacts } from '../graph/facts';
+import type { ValueFacts } from '../graph/facts';
 import { constantTensor, type Node } from '../graph/graph';
+import { LEFT_OUT, type Links } from '../graph/links';
 import type { Tensor } from '../onnx/model';
 import { elementBits, isInteger, packedBytes, type ElementType } from '../onnx/schema';
 import { elementCount, tensorByteLength } from '../onnx/tensor';
@@ -33,52 +34,63 @@ export interface Constant {
 /** A graph or the body of a node, with what surrounds it. */
 export interface Scope {
   readonly nodes: readonly Node[];
-  readonly facts: Facts;
+  readonly links: Links;
+  /** What is known of each value, by its number. */
+  readonly values: readonly ValueFacts[];
   tensor(name: string): Tensor | undefined;
   /** Constants of the surrounding graph, by the names that hold in here. */
   outer(name: string): Constant | undefined;
 }
 
 export class Constants {
-  readonly #known = new Map<string, Constant | undefined>();
+  /** By value; undefined: not asked for yet, null: not constant. */
+  readonly #known: (Constant | null | undefined)[];
 
   constructor(private readonly scope: Scope) {
-    for (const node of scope.nodes) this.#fold(node);
+    this.#known = new Array<undefined>(scope.links.names.length).fill(undefined);
+    this.#known[LEFT_OUT] = null;
+    for (let at = 0; at < scope.nodes.length; at++) this.#fold(at);
   }
 
   /** What is behind a value, or undefined when it depends on the inputs of a run. */
-  of(value: string): Constant | undefined {
-    const known = this.#known.get(value);
-    if (known ?? this.#known.has(value)) return known;
-    const found = this.#find(value);
-    this.#known.set(value, found);
-    return found;
+  of(value: number): Constant | undefined {
+    const known = (this.#known[value] ??= this.#find(value) ?? null);
+    return known ?? undefined;
   }
 
-  #find(value: string): Constant | undefined {
-    const tensor = this.scope.tensor(value);
-    if (tensor) return ofTensor(tensor);
-    const outer = this.scope.outer(value);
-    if (outer) return outer;
-    const elements = this.scope.facts.value(value).elements?.elements;
+  #find(value: number): Constant | undefined {
+    const { links, values, tensor, outer } = this.scope;
+    if (links.makers[value] === -1) {
+      const name = links.names[value]!;
+      const stored = tensor(name);
+      const given = stored ? ofTensor(stored) : outer(name);
+      if (given) return given;
+    }
+    const elements = values[value]!.elements?.elements;
     return elements && !elements.includes(null) ? NOTHING_STORED : undefined;
   }
 
-  #fold(node: Node): void {
-    const folded = node.op === 'Constant' ? ofConstantNode(node) : this.#compute(node);
-    if (folded) for (const output of node.outputs) this.#known.set(output, folded);
+  #fold(at: number): void {
+    const node = this.scope.nodes[at]!;
+    const folded = node.op === 'Constant' ? ofConstantNode(node) : this.#compute(node, at);
+    if (folded)
+      for (const output of this.scope.links.writes[at]!)
+        if (output !== LEFT_OUT) this.#known[output] = folded;
   }
 
-  #compute(node: Node): Constant | undefined {
+  #compute(node: Node, at: number): Constant | undefined {
     if (node.op === 'Shape' || node.op === 'Size') return NOTHING_STORED;
-    if (!isFoldable(node)) return undefined;
+    const { links, values } = this.scope;
+    const count = node.inputs.length;
+    const reads = links.reads[at]!;
     const inputs: Constant[] = [];
-    for (const name of node.inputs) {
-      const input = name === '' ? NOTHING_STORED : this.of(name);
+    for (let i = 0; i < count; i++) {
+      const input = reads[i] === LEFT_OUT ? NOTHING_STORED : this.of(reads[i]!);
       if (!input) return undefined;
       inputs.push(input);
     }
-    return derived(node, inputs, this.scope.facts.value(node.outputs[0] ?? ''));
+    if (!isFoldable(node)) return undefined;
+    return derived(node, inputs, values[links.writes[at]![0] ?? LEFT_OUT]!);
   }
 }
 

@@ -29,17 +29,18 @@ export function counts(graph: Graph, facts: Facts): Counts {
   const work = workloads(graph, facts);
   const total = { macs: 0, ops: 0, parameters: 0, weightBytes: 0, partial: false };
   const unknown: Unknown[] = [];
-  for (const node of graph.order) {
-    const { macs, ops, parameters, weightBytes, unknown: reason } = work.of(node.id);
+  const { nodes, layers, values } = work;
+  for (const [at, { macs, ops, parameters, weightBytes, unknown: reason }] of layers.entries()) {
     total.macs += macs ?? 0;
     total.ops += ops ?? 0;
     total.parameters += parameters;
     total.weightBytes += weightBytes;
     total.partial ||= macs === null;
-    if (reason !== undefined) unknown.push({ node: node.id, op: node.op, reason });
+    const { id, op } = nodes[at]!;
+    if (reason !== undefined) unknown.push({ node: id, op, reason });
   }
-  const singly = graph.order.map((main) => ({ main, absorbed: [] }));
-  const size = (value: string) => valueBytes(facts.value(value));
+  const singly = nodes.map((_, at) => ({ places: [at] }));
+  const size = (value: number) => valueBytes(values[value]!);
   return {
     ...total,
     peakActivationBytes: peakBytes(flowsBetween(graph, work, singly), size),

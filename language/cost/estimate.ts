@@ -52,20 +52,18 @@ export function estimate(
   const work = workloads(graph, facts);
   const unread = new UnreadWeights();
   const { placed, flows } = place(graph, work, target, options);
-  const bytesOn = (value: string, profile: TargetProfile) =>
-    bytesAt(value, work, profile.runsAt ?? options.as);
-  const costs = new Map<string, LayerCost>();
+  const layers = new Array<LayerCost>(graph.order.length);
   for (const kernel of placed) {
-    const { main, absorbed, profile } = kernel;
-    costs.set(main.id, mainCost(kernel, unread));
-    for (const node of absorbed)
-      costs.set(node.id, { ...nothing(node, 'fused', profile), fusedInto: main.id });
+    const { main, absorbed, places, profile } = kernel;
+    layers[places[0]!] = mainCost(kernel, unread);
+    for (let i = 0; i < absorbed.length; i++)
+      layers[places[i + 1]!] = fusedCost(absorbed[i]!, main, profile);
   }
-  overMesh(flows, costs, (workload) => unread.watch(workload));
-  const pipeline = pipelineOf(flows, costs, target, (value) => bytesOn(value, target));
-  const layers = graph.order.map((node) => costs.get(node.id)!);
-  const timed = placed.map(({ main, workload }) => ({ workload, cost: costs.get(main.id)! }));
-
+  overMesh(flows, layers, (workload) => unread.watch(workload));
+  const bytesOn = (value: number, profile: TargetProfile) =>
+    bytesAt(value, work, profile.runsAt ?? options.as);
+  const pipeline = pipelineOf(flows, layers, target, (value) => bytesOn(value, target));
+  const timed = placed.map(({ places, workload }) => ({ workload, cost: layers[places[0]!]! }));
   const transfers = transfersBetween(flows, target, bytesOn);
   const activations = peakBytes(flows, (value) => bytesOn(value, target));
   const weightBytes = placed.reduce((sum, { workload }) => sum + workload.weightBytes, 0);
@@ -78,7 +76,7 @@ export function estimate(
           target,
         )
       : 0;
-  const unknown = placed.filter(({ main }) => costs.get(main.id)!.latencyMs === null);
+  const unknown = placed.filter(({ places }) => layers[places[0]!]!.latencyMs === null);
   const startsMs = unknown.reduce((sum, { profile }) => sum + leastStartMs(profile), 0);
   const fixedMs = perRun + startsMs;
   return {
@@ -108,6 +106,14 @@ export function estimate(
 
 // ---- placing
 
+/** What runs as one kernel, on which target, and as that target runs it. */
+export const placedKernels = (
+  graph: Graph,
+  facts: Facts,
+  target: TargetProfile,
+  options: EstimateOptions = {},
+): readonly PlacedKernel[] => place(graph, workloads(graph, facts), target, options).placed;
+
 interface Placement {
   readonly placed: readonly PlacedKernel[];
   readonly flows: Flows<PlacedKernel>;
@@ -121,31 +127,29 @@ function place(
 ): Placement {
   const assigned = assignments(graph, target, resolve);
   if (assigned.size === 0) return placeAll(graph, work, target, as);
-  const profileOf = (node: Node) => assigned.get(node) ?? target;
+  const profileOf = (at: number) => assigned.get(at) ?? target;
   const placed = [...new Set([target, ...assigned.values()])].flatMap((profile) =>
-    kernels(graph, work, profile.fusion, (node) => profileOf(node) === profile).map((kernel) =>
+    kernels(graph, work, profile.fusion, (at) => profileOf(at) === profile).map((kernel) =>
       placedOn(profile, kernel, as),
     ),
   );
-  const position = new Map(graph.order.map((node, at) => [node, at]));
-  placed.sort((a, b) => position.get(a.main)! - position.get(b.main)!);
+  placed.sort((a, b) => a.places[0]! - b.places[0]!);
   return { placed, flows: flowsBetween(graph, work, placed) };
 }
 
-/** The nodes that run on another target. */
+/** The nodes that run on another target, by their place in the order. */
 function assignments(
   graph: Graph,
   target: TargetProfile,
   resolve: EstimateOptions['resolve'],
-): ReadonlyMap<Node, TargetProfile> {
-  const found = new Map<Node, TargetProfile>();
+): ReadonlyMap<number, TargetProfile> {
+  const found = new Map<number, TargetProfile>();
   const profiles = new Map<string, TargetProfile>();
-  for (const node of graph.order) {
-    const { id, assigned } = node;
+  for (const [at, { id, assigned }] of graph.order.entries()) {
     if (assigned === undefined || assigned === target.id) continue;
     if (!resolve) throw new WhittleError(`${id} is assigned to ${assigned}, which is not known`);
     const profile = madeOnce(profiles, assigned, () => resolve(assigned));
-    if (profile.id !== target.id) found.set(node, profile);
+    if (profile.id !== target.id) found.set(at, profile);
   }
   return found;
 }
@@ -158,7 +162,8 @@ const placedOn = (
   const precision = profile.runsAt ?? as;
   const narrowed = precision ? atPrecision(kernel.workload, precision) : kernel.workload;
   const workload = profile.kind === 'reram' ? placed(narrowed, kernel.main) : narrowed;
-  return { main: kernel.main, absorbed: kernel.absorbed, workload, profile };
+  const { main, absorbed, places } = kernel;
+  return { main, absorbed, places, workload, profile };
 };
 
 const placedWorkloads = new WeakMap<Workload, Map<string, Workload>>();
@@ -203,11 +208,11 @@ function madeOnce<K, V>(
 }
 
 function bytesAt(
-  value: string,
+  value: number,
   work: Workloads,
   precision: Precision | undefined,
 ): number | undefined {
-  const facts = work.facts.value(value);
+  const facts = work.values[value]!;
   const bytes = valueBytes(facts);
   const type = facts.type.kind === 'tensor' ? facts.type.elementType : undefined;
   return bytes === undefined || !precision ? bytes : narrowedBytes(bytes, type, precision);
@@ -221,21 +226,18 @@ function mainCost({ main, workload, profile }: PlacedKernel, unread: UnreadWeigh
     const base = nothing(main, 'unknown', profile);
     return { ...base, latencyMs: null, energyMj: null, unknown: workload.unknown };
   }
-  const known = knownCosts.get(workload)?.get(profile);
+  const knownCosts = madeOnce(costsOn, profile, () => new WeakMap<Workload, LayerCost>());
+  const known = knownCosts.get(workload);
   if (known?.node === main.id && known.assigned === main.assigned) return known;
   const unreadBefore = unread.count;
   const numbers = numbersOf({ op: main.op, workload: unread.watch(workload) }, profile);
   const cost = { ...nothing(main, 'free', profile), ...numbers };
-  if (unread.count === unreadBefore)
-    madeOnce(knownCosts, workload, () => new WeakMap<TargetProfile, LayerCost>()).set(
-      profile,
-      cost,
-    );
+  if (unread.count === unreadBefore) knownCosts.set(workload, cost);
   return cost;
 }
 
 /** What a layer costs does not change while its workload does not: most layers of an edited model are known. */
-const knownCosts = new WeakMap<Workload, WeakMap<TargetProfile, LayerCost>>();
+const costsOn = new WeakMap<TargetProfile, WeakMap<Workload, LayerCost>>();
 
 function numbersOf(
   layer: Layer,
@@ -263,6 +265,11 @@ function nothing(
   };
   return assigned === undefined ? cost : { ...cost, assigned };
 }
+
+const fusedCost = (node: Node, { id }: Node, profile: TargetProfile): LayerCost => ({
+  ...nothing(node, 'fused', profile),
+  fusedInto: id,
+});
 
 const NO_TERMS: LayerCost['terms'] = [];
 
@@ -338,9 +345,9 @@ const isOverlay = (profile: TargetProfile): profile is OverlayProfile =>
 /** Times the layers of dataflow designs, and says what that of the target is as a whole. */
 function pipelineOf(
   flows: Flows<PlacedKernel>,
-  costs: Map<string, LayerCost>,
+  costs: LayerCost[],
   target: TargetProfile,
-  bytesOf: (value: string) => number | undefined,
+  bytesOf: (value: number) => number | undefined,
 ): Pipeline | undefined {
   const designs = new Set(flows.flows.map(({ kernel }) => kernel.profile).filter(isDataflow));
   if (isDataflow(target)) designs.add(target);

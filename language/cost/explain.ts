@@ -3,6 +3,7 @@ import type { Facts } from '../graph/facts';
 import type { Graph } from '../graph/graph';
 import { familyOf } from './confidence';
 import type { LayerCost, TargetEstimate } from './cost';
+import type { PlacedKernel } from './estimate';
 import type { Workload } from './workload';
 import { workloads } from './workloads';
 
@@ -41,12 +42,25 @@ export interface RooflinePoint {
   /** Arithmetic intensity: multiply-accumulates per byte that the layer reads and writes. */
   readonly macsPerByte: number;
   readonly gmacPerS: number;
-  /** The flat part of the roof that the layer is under. */
+  /** What the target's arithmetic achieves at best. */
   readonly peakGmacPerS: number;
 }
 
-/** Of a layer with products; undefined for others and where something is not known. */
-export function rooflineOf(workload: Workload, layer: LayerCost): RooflinePoint | undefined {
+/** By node, where the layers with products stand; others, and those of which something is not known, are left out. */
+export function rooflinePoints(
+  placed: readonly PlacedKernel[],
+  { layers }: TargetEstimate,
+): ReadonlyMap<string, RooflinePoint> {
+  const costs = new Map(layers.map((layer) => [layer.node, layer]));
+  const points = new Map<string, RooflinePoint>();
+  for (const { main, workload } of placed) {
+    const point = pointOf(workload, costs.get(main.id)!);
+    if (point) points.set(main.id, point);
+  }
+  return points;
+}
+
+function pointOf(workload: Workload, layer: LayerCost): RooflinePoint | undefined {
   const { macs, inputBytes, outputBytes, weightReadBytes } = workload;
   const { latencyMs, utilisation } = layer;
   if (!macs || !latencyMs || !utilisation || inputBytes === null || outputBytes === null)

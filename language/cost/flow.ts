@@ -1,83 +1,84 @@
 /** What flows between kernels: the values that are really stored, views and absorbed conversions seen through. */
-import { captures, type Graph, type Node } from '../graph/graph';
-import type { Kernel } from './kernels';
+import type { Graph } from '../graph/graph';
+import { LEFT_OUT } from '../graph/links';
+import { outputsOf, type Kernel } from './kernels';
 import type { Workloads } from './workloads';
 
-/** Stored values that a kernel reads and leaves behind, under the names of what is stored. */
-export interface Flow<K extends Pick<Kernel, 'main' | 'absorbed'>> {
+type Places = Pick<Kernel, 'places'>;
+
+/** Stored values that a kernel reads and leaves behind, by the numbers of what is stored. */
+export interface Flow<K extends Places> {
   readonly kernel: K;
-  readonly reads: readonly string[];
-  readonly writes: readonly string[];
+  readonly reads: readonly number[];
+  readonly writes: readonly number[];
 }
 
-export interface Flows<K extends Pick<Kernel, 'main' | 'absorbed'>> {
+export interface Flows<K extends Places> {
   /** In the order given, kernels that do nothing left out. */
   readonly flows: readonly Flow<K>[];
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  /** How many values there are in all. */
+  readonly values: number;
 }
 
-export function flowsBetween<K extends Pick<Kernel, 'main' | 'absorbed'>>(
+export function flowsBetween<K extends Places>(
   graph: Graph,
   work: Workloads,
   kernels: readonly K[],
 ): Flows<K> {
-  const home = storedAs(graph, work, kernels);
-  const outputs = new Set(graph.outputs.map(({ name }) => name));
-  const store = (name: string, into: string[], besides: readonly string[] = []): void => {
-    if (!name || work.isConstant(name)) return;
-    const at = home(name);
+  const { links, layers } = work;
+  const home = storedAs(work, kernels);
+  const outputs = outputsOf(graph);
+  const store = (value: number, into: number[], besides: readonly number[] = NO_VALUES): void => {
+    if (value === LEFT_OUT || work.isConstant(value)) return;
+    const at = home[value]!;
     if (!into.includes(at) && !besides.includes(at)) into.push(at);
   };
   const flows: Flow<K>[] = [];
   for (const kernel of kernels) {
-    if (work.of(kernel.main.id).kind === 'free') continue;
-    const reads: string[] = [];
-    const writes: string[] = [];
-    if (kernel.absorbed.length === 0) {
-      for (const name of readsOf(kernel.main)) store(name, reads);
-      for (const name of kernel.main.outputs)
-        if (outputs.has(name) || graph.isRead(name)) store(name, writes, reads);
-    } else {
-      const nodes = [kernel.main, ...kernel.absorbed];
-      const isInside = (reader: Node) => nodes.includes(reader);
-      const made = new Set(nodes.flatMap((node) => node.outputs));
-      for (const node of nodes)
-        for (const name of readsOf(node)) if (!made.has(name)) store(name, reads);
-      for (const name of made)
-        if (outputs.has(name) || !graph.consumers(name).every(isInside)) store(name, writes, reads);
-    }
+    const { places } = kernel;
+    if (layers[places[0]!]!.kind === 'free') continue;
+    const reads: number[] = [];
+    const writes: number[] = [];
+    const isInside = (node: number) => places.includes(node);
+    for (const node of places)
+      for (const value of links.reads[node]!)
+        if (!isInside(links.makers[value]!)) store(value, reads);
+    for (const node of places)
+      for (const value of links.writes[node]!)
+        if (outputs.has(value) || !links.readers[value]!.every(isInside))
+          store(value, writes, reads);
     flows.push({ kernel, reads, writes });
   }
-  const given: string[] = [];
-  for (const name of outputs) store(name, given);
-  return { flows, inputs: graph.inputs.map(({ name }) => name), outputs: given };
+  const given: number[] = [];
+  for (const value of outputs) store(value, given);
+  const inputs = graph.inputs.map(({ name }) => links.numberOf(name)!);
+  return { flows, inputs, outputs: given, values: links.names.length };
 }
 
-function readsOf(node: Node): readonly string[] {
-  const captured = captures(node);
-  return captured.length > 0 ? [...node.inputs, ...captured] : node.inputs;
-}
+const NO_VALUES: readonly number[] = [];
 
 /**
- * A view is stored as what it views, and so are conversions that vanish: a DequantizeLinear that a kernel absorbed, a
- * QuantizeLinear around a view.
+ * By value. A view is stored as what it views, and so are conversions that vanish: a DequantizeLinear that a kernel
+ * absorbed, a QuantizeLinear around a view.
  */
-function storedAs(
-  graph: Graph,
-  work: Workloads,
-  kernels: readonly Pick<Kernel, 'main' | 'absorbed'>[],
-): (value: string) => string {
-  const vanished = new Set<Node>();
-  for (const { main, absorbed } of kernels)
-    for (const node of absorbed)
-      if (node.op === 'DequantizeLinear' || work.of(main.id).kind === 'free') vanished.add(node);
-  const homes = new Map<string, string>();
-  const home = (value: string) => homes.get(value) ?? value;
-  for (const node of graph.order) {
-    if (work.of(node.id).kind !== 'free' && !vanished.has(node)) continue;
-    const source = node.inputs.find((name) => name && !work.isConstant(name));
-    if (source) for (const output of node.outputs) homes.set(output, home(source));
+function storedAs(work: Workloads, kernels: readonly Places[]): Int32Array {
+  const { nodes, links, layers } = work;
+  const vanished = new Uint8Array(nodes.length);
+  for (const { places } of kernels)
+    for (let i = 1; i < places.length; i++)
+      if (nodes[places[i]!]!.op === 'DequantizeLinear' || layers[places[0]!]!.kind === 'free')
+        vanished[places[i]!] = 1;
+  const home = new Int32Array(links.names.length).map((_, value) => value);
+  for (let at = 0; at < nodes.length; at++) {
+    if (layers[at]!.kind !== 'free' && !vanished[at]) continue;
+    const count = nodes[at]!.inputs.length;
+    const source = links.reads[at]!.find(
+      (value, i) => i < count && value !== LEFT_OUT && !work.isConstant(value),
+    );
+    if (source === undefined) continue;
+    for (const output of links.writes[at]!) if (output !== LEFT_OUT) home[output] = home[source]!;
   }
   return home;
 }

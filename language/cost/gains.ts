@@ -72,7 +72,7 @@ function layersOf(
   const work = workloads(graph, facts);
   const precision = target.runsAt ?? as;
   return graph.order.map((node, at) => {
-    const workload = work.of(node.id);
+    const workload = work.layers[at]!;
     return {
       node,
       workload: precision ? atPrecision(workload, precision) : workload,

@@ -5,6 +5,7 @@
  */
 import { fixedShape } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
+import { LEFT_OUT, type Links } from '../graph/links';
 import type { ElementType } from '../onnx/schema';
 import { valueBytes } from './constants';
 import { FREE, isCode, sum } from './measure';
@@ -29,6 +30,8 @@ export interface Kernel {
   /** The layer that carries the cost. */
   readonly main: Node;
   readonly absorbed: readonly Node[];
+  /** Of all its nodes in the order of the graph, the main one first. */
+  readonly places: readonly number[];
   /** What the kernel does as a whole: its own traffic, not that between its nodes. */
   readonly workload: Workload;
 }
@@ -38,199 +41,239 @@ export function kernels(
   graph: Graph,
   workloads: Workloads,
   rules: FusionRules,
-  only: (node: Node) => boolean = () => true,
+  only: (node: number) => boolean = () => true,
 ): Kernel[] {
   return new Grouping(graph, workloads, rules, only).kernels();
+}
+
+/** Numbers of the values that a graph gives out. */
+export function outputsOf(graph: Graph): ReadonlySet<number> {
+  return new Set(graph.outputs.map(({ name }) => graph.links.numberOf(name)!));
 }
 
 const PRODUCTS: readonly WorkloadKind[] = ['conv', 'matmul'];
 const OTHERS: readonly WorkloadKind[] = ['elementwise', 'normalisation', 'pooling', 'reduction'];
 
 class Grouping {
-  readonly #outputs: ReadonlySet<string>;
-  /** Node ids, by the main node of the kernel that took them. */
-  readonly #absorbedBy = new Map<string, Node[]>();
-  readonly #taken = new Set<string>();
-  readonly #integer = new Set<string>();
-  #fed: ReadonlySet<string> | undefined;
+  readonly #nodes: readonly Node[];
+  readonly #links: Links;
+  readonly #outputs: ReadonlySet<number>;
+  /** By the main node of the kernel that took them. */
+  readonly #absorbedBy: (number[] | undefined)[];
+  readonly #taken: Uint8Array;
+  readonly #integer: Uint8Array;
+  #fed: Uint8Array | undefined;
 
   constructor(
     private readonly graph: Graph,
     private readonly workloads: Workloads,
     private readonly rules: FusionRules,
-    private readonly only: (node: Node) => boolean,
+    private readonly only: (node: number) => boolean,
   ) {
-    this.#outputs = new Set(graph.outputs.map((output) => output.name));
+    this.#nodes = workloads.nodes;
+    this.#links = workloads.links;
+    this.#outputs = outputsOf(graph);
+    const count = workloads.nodes.length;
+    this.#absorbedBy = new Array<undefined>(count).fill(undefined);
+    this.#taken = new Uint8Array(count);
+    this.#integer = new Uint8Array(count);
   }
 
   kernels(): Kernel[] {
-    const nodes = this.graph.order.filter((node) => this.only(node));
-    for (const node of nodes) if (!this.#taken.has(node.id)) this.#group(node);
-    for (const node of nodes) this.#absorbDequantize(node);
-    return nodes.filter((node) => !this.#taken.has(node.id)).map((node) => this.#kernel(node));
+    const nodes: number[] = [];
+    for (let at = 0; at < this.#nodes.length; at++) if (this.only(at)) nodes.push(at);
+    for (const at of nodes) if (!this.#taken[at]) this.#group(at);
+    for (const at of nodes) this.#absorbDequantize(at);
+    const found: Kernel[] = [];
+    for (const at of nodes) if (!this.#taken[at]) found.push(this.#kernel(at));
+    return found;
   }
 
-  #group(main: Node): void {
-    const { kind } = this.workloads.of(main.id);
+  #group(main: number): void {
+    const { kind } = this.workloads.layers[main]!;
     const chain = this.#epilogue(main, this.#takenAfter(kind));
     const last = chain.at(-1) ?? main;
     const runsOnCodes = kind === 'free' || this.rules.integer.includes(kind);
     const isInteger = runsOnCodes && this.#readsCodes(main);
-    const requantize = isInteger ? this.#onlyReader(last.outputs[0], 'QuantizeLinear') : undefined;
+    const requantize = isInteger ? this.#onlyReader(this.#output(last)) : undefined;
+    const isRequantized =
+      requantize !== undefined && this.#nodes[requantize]!.op === 'QuantizeLinear';
     // Arithmetic without multipliers is done on codes only if codes come out again.
-    if (isInteger && (requantize ?? PRODUCTS.includes(kind))) this.#integer.add(main.id);
-    this.#absorb(main, requantize ? [...chain, requantize] : chain);
+    if (isInteger && (isRequantized || PRODUCTS.includes(kind))) this.#integer[main] = 1;
+    this.#absorb(main, isRequantized ? [...chain, requantize] : chain);
   }
 
-  #absorb(main: Node, nodes: readonly Node[]): void {
+  #absorb(main: number, nodes: readonly number[]): void {
     if (nodes.length === 0) return;
-    this.#absorbedBy.set(main.id, [...(this.#absorbedBy.get(main.id) ?? []), ...nodes]);
-    for (const node of nodes) this.#taken.add(node.id);
+    this.#absorbedBy[main] = [...(this.#absorbedBy[main] ?? []), ...nodes];
+    for (const node of nodes) this.#taken[node] = 1;
+  }
+
+  #output(node: number): number {
+    return this.#links.writes[node]![0] ?? LEFT_OUT;
   }
 
   // ---- what follows
 
   #takenAfter(kind: WorkloadKind): readonly string[] {
     if (PRODUCTS.includes(kind)) return this.rules.afterProducts;
-    return OTHERS.includes(kind) ? this.rules.afterOthers : [];
+    return OTHERS.includes(kind) ? this.rules.afterOthers : NO_FORMS;
   }
 
-  #epilogue(main: Node, forms: readonly string[]): Node[] {
-    if (forms.length === 0) return [];
-    const chain: Node[] = [];
-    for (let value = main.outputs[0]; value;) {
+  #epilogue(main: number, forms: readonly string[]): readonly number[] {
+    if (forms.length === 0) return NO_NODES;
+    const chain: number[] = [];
+    for (let value = this.#output(main); value !== LEFT_OUT;) {
       const next = this.#onlyReader(value);
-      if (!next) return [...chain, ...(this.#gate(value, forms) ?? [])];
+      if (next === undefined) return [...chain, ...(this.#gate(value, forms) ?? NO_NODES)];
       if (!this.#takesAlong(next, forms)) return chain;
       chain.push(next);
-      if (!CONTINUING.has(next.op)) return chain;
-      value = next.outputs[0];
+      if (!CONTINUING.has(this.#nodes[next]!.op)) return chain;
+      value = this.#output(next);
     }
     return chain;
   }
 
-  #takesAlong(node: Node, forms: readonly string[]): boolean {
-    if (node.domain !== '' || node.outputs.length !== 1) return false;
-    if (node.op !== 'Add' && !forms.includes(node.op)) return false;
-    const others = node.inputs.filter((name) => name && this.workloads.isConstant(name));
-    if (node.op === 'Add')
-      return forms.includes('bias') && others.some((name) => this.#isVector(name));
-    return others.length === node.inputs.filter(Boolean).length - 1;
+  #takesAlong(at: number, forms: readonly string[]): boolean {
+    const { op, domain, outputs } = this.#nodes[at]!;
+    if (domain !== '' || outputs.length !== 1) return false;
+    if (op !== 'Add' && !forms.includes(op)) return false;
+    const given = this.#given(at);
+    const others = given.filter((value) => this.workloads.isConstant(value));
+    if (op === 'Add') return forms.includes('bias') && others.some((value) => this.#isVector(value));
+    return others.length === given.length - 1;
+  }
+
+  /** The values of a node's inputs that are not left out. */
+  #given(at: number): number[] {
+    const count = this.#nodes[at]!.inputs.length;
+    return this.#links.reads[at]!.filter((value, i) => i < count && value !== LEFT_OUT);
   }
 
   /** One number per channel, or one for all: at most one axis is not 1. */
-  #isVector(value: string): boolean {
-    const shape = fixedShape(this.workloads.facts.value(value).shape);
+  #isVector(value: number): boolean {
+    const shape = fixedShape(this.workloads.values[value]!.shape);
     return shape !== undefined && shape.filter((size) => size !== 1).length <= 1;
   }
 
   /** x · gate(x): the gate's nodes and the product, and the division by a constant that may follow. */
-  #gate(value: string, forms: readonly string[]): Node[] | undefined {
-    const readers = this.graph.consumers(value);
-    const product = readers.find(({ op }) => op === 'Mul');
-    const start = readers.find((node) => node !== product);
-    if (readers.length !== 2 || !product || !start || this.#outputs.has(value)) return undefined;
+  #gate(value: number, forms: readonly string[]): number[] | undefined {
+    const readers = this.#links.readers[value]!;
+    if (readers.length !== 2 || this.#outputs.has(value)) return undefined;
+    const product = readers.find((at) => this.#nodes[at]!.op === 'Mul');
+    const start = readers.find((at) => at !== product);
+    if (product === undefined || start === undefined) return undefined;
     const gate = [start];
-    for (let next = this.#onlyReader(start.outputs[0]); next !== product;) {
-      if (!next || gate.length === 3) return undefined;
+    for (let next = this.#onlyReader(this.#output(start)); next !== product;) {
+      if (next === undefined || gate.length === 3) return undefined;
       gate.push(next);
-      next = this.#onlyReader(next.outputs[0]);
+      next = this.#onlyReader(this.#output(next));
     }
-    const form = GATES.get(gate.map(({ op }) => op).join(' '));
+    const form = GATES.get(gate.map((at) => this.#nodes[at]!.op).join(' '));
     if (!form || !forms.includes(form.name)) return undefined;
-    const steady = gate.every((node) => this.#isUnary(node));
+    const steady = gate.every((at) => this.#isUnary(at));
     const nodes = [...gate, product];
-    if (!steady || !nodes.every((node) => this.#isFree(node))) return undefined;
-    const scale = form.scaled ? this.#onlyReader(product.outputs[0]) : undefined;
-    const isScale = scale && /^(Div|Mul)$/.test(scale.op) && this.#isUnary(scale);
+    if (!steady || !nodes.every((at) => this.#isFree(at))) return undefined;
+    const scale = form.scaled ? this.#onlyReader(this.#output(product)) : undefined;
+    const isScale =
+      scale !== undefined && /^(Div|Mul)$/.test(this.#nodes[scale]!.op) && this.#isUnary(scale);
     return isScale ? [...nodes, scale] : nodes;
   }
 
   /** One activation, the rest constants. */
-  #isUnary(node: Node): boolean {
-    const given = node.inputs.filter(Boolean);
-    return given.filter((name) => !this.workloads.isConstant(name)).length === 1;
+  #isUnary(at: number): boolean {
+    return this.#given(at).filter((value) => !this.workloads.isConstant(value)).length === 1;
   }
 
-  #isFree(node: Node): boolean {
-    return this.only(node) && !this.#taken.has(node.id);
+  #isFree(at: number): boolean {
+    return this.only(at) && !this.#taken[at];
   }
 
   /** The one node that reads a value, when nothing else needs it. */
-  #onlyReader(value: string | undefined, op?: string): Node | undefined {
-    if (!value || this.#outputs.has(value)) return undefined;
-    const reader = this.graph.onlyConsumer(value);
-    if (!reader || !this.#isFree(reader)) return undefined;
-    return op === undefined || reader.op === op ? reader : undefined;
+  #onlyReader(value: number): number | undefined {
+    const readers = this.#links.readers[value]!;
+    if (readers.length !== 1 || this.#outputs.has(value)) return undefined;
+    const reader = readers[0]!;
+    return this.#isFree(reader) ? reader : undefined;
   }
 
   // ---- the quantised form
 
   /** Whether every activation that a node computes with comes from a DequantizeLinear of codes. */
-  #readsCodes(node: Node): boolean {
-    const { inputType, matmul, conv } = this.workloads.of(node.id);
+  #readsCodes(at: number): boolean {
+    const { inputType, matmul, conv } = this.workloads.layers[at]!;
     if (matmul ?? conv) return inputType !== undefined && isCode(inputType);
     let any = false;
-    for (const name of node.inputs) {
-      if (!name || this.workloads.isConstant(name)) continue;
-      if (this.workloads.codes(name) === undefined) return false;
+    for (const value of this.#given(at)) {
+      if (this.workloads.isConstant(value)) continue;
+      if (this.workloads.codes(value) === undefined) return false;
       any = true;
     }
     return any;
   }
 
   /** A DequantizeLinear vanishes when integer kernels are all that read it; the first of them takes it. */
-  #absorbDequantize(node: Node): void {
-    if (node.op !== 'DequantizeLinear' || this.#taken.has(node.id)) return;
-    const value = node.outputs[0];
-    if (!value || this.#outputs.has(value) || this.workloads.isConstant(value)) return;
-    const readers = this.graph.consumers(value);
+  #absorbDequantize(at: number): void {
+    if (this.#nodes[at]!.op !== 'DequantizeLinear' || this.#taken[at]) return;
+    const value = this.#output(at);
+    if (value === LEFT_OUT || this.#outputs.has(value) || this.workloads.isConstant(value)) return;
+    const readers = this.#links.readers[value]!;
     const first = readers[0];
-    if (first && readers.every(({ id }) => this.#integer.has(id))) this.#absorb(first, [node]);
+    if (first !== undefined && readers.every((reader) => this.#integer[reader]))
+      this.#absorb(first, [at]);
   }
 
   // ---- the kernel as a whole
 
-  #kernel(main: Node): Kernel {
-    const own = this.workloads.of(main.id);
-    const absorbed = this.#absorbedBy.get(main.id) ?? [];
-    const isInteger = this.#integer.has(main.id);
-    if (own.kind === 'free' && this.rules.views && this.#isFed(main))
-      return { main, absorbed, workload: STARTED };
-    if (own.kind === 'free' || (absorbed.length === 0 && !isInteger))
-      return { main, absorbed, workload: own };
-    const last = absorbed.findLast(({ op }) => op !== 'DequantizeLinear');
-    const workload = fusedWorkload(own, {
-      taken: absorbed.map(({ id }) => this.workloads.of(id)),
+  #kernel(main: number): Kernel {
+    const absorbed = this.#absorbedBy[main] ?? NO_NODES;
+    return {
+      main: this.#nodes[main]!,
+      absorbed: absorbed.map((at) => this.#nodes[at]!),
+      places: [main, ...absorbed],
+      workload: this.#workload(main, absorbed),
+    };
+  }
+
+  #workload(main: number, absorbed: readonly number[]): Workload {
+    const own = this.workloads.layers[main]!;
+    const isInteger = this.#integer[main] === 1;
+    if (own.kind === 'free') return this.rules.views && this.#isFed(main) ? STARTED : own;
+    if (absorbed.length === 0 && !isInteger) return own;
+    const last = absorbed.findLast((at) => this.#nodes[at]!.op !== 'DequantizeLinear');
+    return fusedWorkload(own, {
+      taken: absorbed.map((at) => this.workloads.layers[at]!),
       codes: isInteger ? this.#codeInput(main) : undefined,
-      outputBytes: last && this.#bytes(last.outputs[0] ?? ''),
-      outputType: last && this.workloads.of(last.id).outputType,
+      outputBytes: last === undefined ? undefined : this.#bytes(this.#output(last)),
+      outputType: last === undefined ? undefined : this.workloads.layers[last]!.outputType,
     });
-    return { main, absorbed, workload };
   }
 
   /** What an integer kernel reads in place of the dequantised activations. */
-  #codeInput(main: Node): Codes | undefined {
-    const { inputBytes } = this.workloads.of(main.id);
-    const value = main.inputs.find((name) => name && this.workloads.codes(name) !== undefined);
-    const codes = value && this.workloads.codes(value);
-    if (!value || !codes) return undefined;
-    const { type } = this.workloads.facts.value(codes);
+  #codeInput(main: number): Codes | undefined {
+    const { inputBytes } = this.workloads.layers[main]!;
+    const value = this.#given(main).find((input) => this.workloads.codes(input) !== undefined);
+    const codes = value === undefined ? undefined : this.workloads.codes(value);
+    if (value === undefined || codes === undefined) return undefined;
+    const { type } = this.workloads.values[codes]!;
     const [read, dequantised] = [this.#bytes(codes), this.#bytes(value)];
     if (type.kind !== 'tensor' || inputBytes === null || !read || !dequantised) return undefined;
     return { type: type.elementType, bytes: Math.ceil((inputBytes * read) / dequantised) };
   }
 
   /** Whether it has to run again for every input. */
-  #isFed({ outputs }: Node): boolean {
-    this.#fed ??= fedValues(this.graph);
-    return outputs.some((output) => this.#fed!.has(output));
+  #isFed(at: number): boolean {
+    const fed = (this.#fed ??= fedValues(this.graph));
+    return this.#links.writes[at]!.some((output) => fed[output]);
   }
 
-  #bytes(value: string): number | null {
-    return valueBytes(this.workloads.facts.value(value)) ?? null;
+  #bytes(value: number): number | null {
+    return valueBytes(this.workloads.values[value]!) ?? null;
   }
 }
+
+const NO_FORMS: readonly string[] = [];
+const NO_NODES: readonly number[] = [];
 
 interface Codes {
   readonly type: ElementType;
@@ -278,18 +321,20 @@ const sameFusion = (a: Fusion, b: Fusion): boolean =>
 /** Nothing but the start of a kernel. */
 const STARTED: Workload = { ...FREE.workload, kind: 'movement', inputBytes: 0, outputBytes: 0 };
 
-/** Values that the inputs decide. Where every size is declared, those of activations are known before. */
-function fedValues(graph: Graph): ReadonlySet<string> {
-  const isFixed = graph.inputs.every(
+/** Marks the values that the inputs decide. Where every size is declared, those of activations are known before. */
+function fedValues({ inputs, order, links }: Graph): Uint8Array {
+  const isFixed = inputs.every(
     ({ type }) =>
       type.kind === 'tensor' && type.shape?.every((size) => typeof size === 'number') === true,
   );
-  const fed = new Set(graph.inputs.map(({ name }) => name));
-  for (const { op, inputs, outputs } of graph.order) {
+  const fed = new Uint8Array(links.names.length);
+  for (const { name } of inputs) fed[links.numberOf(name)!] = 1;
+  order.forEach(({ op, inputs: { length: count } }, at) => {
     const isSize = op === 'Shape' || op === 'Size';
-    if (isFixed && isSize) continue;
-    if (inputs.some((input) => fed.has(input))) for (const output of outputs) fed.add(output);
-  }
+    if (isFixed && isSize) return;
+    if (links.reads[at]!.some((value, i) => i < count && fed[value]))
+      for (const output of links.writes[at]!) if (output !== LEFT_OUT) fed[output] = 1;
+  });
   return fed;
 }
 

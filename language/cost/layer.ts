@@ -2,11 +2,12 @@
  * One layer: measured as an operator, or through the graphs inside it: bodies of If, Loop and Scan, functions of the
  * model. A body costs as often as it runs; an If costs its dearest branch, which is what a deadline has to allow for.
  */
-import type { Facts, InnerFacts } from '../graph/facts';
-import type { Node } from '../graph/graph';
+import type { Facts, InnerFacts, ValueFacts } from '../graph/facts';
+import { captures, type Node } from '../graph/graph';
+import { LEFT_OUT, linksOf, type Links } from '../graph/links';
 import type { FunctionRecord, Tensor } from '../onnx/model';
 import type { ElementType } from '../onnx/schema';
-import { Constants, type Constant } from './constants';
+import { Constants, type Scope } from './constants';
 import {
   FREE,
   isCode,
@@ -19,14 +20,16 @@ import {
 } from './measure';
 import type { Part, Workload } from './workload';
 
-/** Where a node stands: what is known of its values. */
+/** The nodes of a graph or a body, and what is known of their values. */
 export interface Surroundings {
+  readonly nodes: readonly Node[];
+  readonly links: Links;
   readonly facts: Facts;
+  /** The facts of each value, by its number. */
+  readonly values: readonly ValueFacts[];
   readonly constants: Constants;
   /** Operators that the model defines itself. */
   readonly functions: readonly FunctionRecord[];
-  /** The type of the codes behind a value that a DequantizeLinear makes of activations. */
-  quantisedType(value: string): ElementType | undefined;
 }
 
 interface Measured {
@@ -35,21 +38,24 @@ interface Measured {
 }
 const measures = new WeakMap<Node, Measured>();
 
-/** Measures a node, or takes what was measured before while nothing around it has changed. */
-export function measureLayer(node: Node, around: Surroundings): Measure {
-  const { facts, constants } = around;
-  if (node.outputs.length > 0 && node.outputs.every((output) => !output || constants.of(output)))
+/** Measures the node at a place, or takes what was measured before while nothing around it has changed. */
+export function measureLayer(at: number, around: Surroundings): Measure {
+  const { nodes, links, facts, values: known, constants } = around;
+  const node = nodes[at]!;
+  const all = links.reads[at]!;
+  const reads = all.length > node.inputs.length ? all.slice(0, node.inputs.length) : all;
+  const writes = links.writes[at]!;
+  if (writes.length > 0 && writes.every((value) => value === LEFT_OUT || constants.of(value)))
     return FREE;
   const bodies = facts.inner(node);
   if (bodies.length > 0) return measureControl(node, bodies, around);
-  const known = measures.get(node);
-  if (known && holds(known.values, node, around)) return known.measure;
-  const value = (name: string) => facts.value(name);
+  const before = measures.get(node);
+  if (before && holds(before.values, reads, writes, around)) return before.measure;
   const values = {
-    inputs: node.inputs.map(value),
-    outputs: node.outputs.map(value),
-    constants: node.inputs.map((name) => constantAt(name, constants)),
-    codes: node.inputs.map((name) => around.quantisedType(name)),
+    inputs: reads.map((value) => known[value]!),
+    outputs: writes.map((value) => known[value]!),
+    constants: reads.map((value) => constants.of(value)),
+    codes: reads.map((value) => codeType(value, around)),
   };
   const measured = { values, measure: measure(node, values) };
   measures.set(node, measured);
@@ -57,26 +63,32 @@ export function measureLayer(node: Node, around: Surroundings): Measure {
 }
 
 /** Whether all that a measure rests on is as it was. */
-function holds(known: Values, { inputs, outputs }: Node, around: Surroundings): boolean {
-  const { facts, constants } = around;
-  for (let i = 0; i < inputs.length; i++) {
-    const name = inputs[i]!;
-    if (known.inputs[i] !== facts.value(name)) return false;
-    if (known.constants[i] !== constantAt(name, constants)) return false;
-    if (known.codes[i] !== around.quantisedType(name)) return false;
+function holds(
+  before: Values,
+  reads: readonly number[],
+  writes: readonly number[],
+  around: Surroundings,
+): boolean {
+  const { values, constants } = around;
+  for (let i = 0; i < reads.length; i++) {
+    const value = reads[i]!;
+    if (before.inputs[i] !== values[value]) return false;
+    if (before.constants[i] !== constants.of(value)) return false;
+    if (before.codes[i] !== codeType(value, around)) return false;
   }
-  for (let i = 0; i < outputs.length; i++)
-    if (known.outputs[i] !== facts.value(outputs[i]!)) return false;
+  for (let i = 0; i < writes.length; i++)
+    if (before.outputs[i] !== values[writes[i]!]) return false;
   return true;
 }
 
-const constantAt = (name: string, constants: Constants): Constant | undefined =>
-  name === '' ? undefined : constants.of(name);
-
 /** The type of the codes that a DequantizeLinear turns into an activation. */
-export function quantisedType(producer: Node | undefined, facts: Facts): ElementType | undefined {
-  if (producer?.op !== 'DequantizeLinear') return undefined;
-  const { type } = facts.value(producer.inputs[0] ?? '');
+export function codeType(
+  value: number,
+  { nodes, links, values }: Pick<Surroundings, 'nodes' | 'links' | 'values'>,
+): ElementType | undefined {
+  const at = links.makers[value]!;
+  if (at === -1 || nodes[at]!.op !== 'DequantizeLinear') return undefined;
+  const { type } = values[links.reads[at]![0] ?? LEFT_OUT]!;
   return type.kind === 'tensor' && isCode(type.elementType) ? type.elementType : undefined;
 }
 
@@ -113,39 +125,41 @@ function dearest(branches: readonly Body[]): Body[] {
 
 function measureBody(node: Node, inner: InnerFacts, outer: Surroundings): Body {
   const { facts, nodes } = inner;
-  const producers = new Map(nodes.flatMap((n) => n.outputs.map((output) => [output, n] as const)));
+  const links = linksOf(nodes, captures, []);
+  const values = links.names.map((name) => facts.value(name));
   const around: Surroundings = {
+    nodes,
+    links,
     facts,
-    constants: bodyConstants(node, inner, outer),
+    values,
+    constants: new Constants({ nodes, links, values, ...namedIn(node, inner, outer) }),
     functions: outer.functions,
-    quantisedType: (value) => quantisedType(producers.get(value), facts),
   };
   return {
     times: inner.times,
-    measures: nodes.map((n) => ({ ...measureLayer(n, around), op: n.op })),
+    measures: nodes.map(({ op }, at) => ({ ...measureLayer(at, around), op })),
   };
 }
 
 /** A subgraph sees the constants around it by their names; a function those that it is passed, by names of its own. */
-function bodyConstants(
+function namedIn(
   node: Node,
-  { attribute, facts, nodes }: InnerFacts,
+  { attribute }: InnerFacts,
   outer: Surroundings,
-): Constants {
+): Pick<Scope, 'tensor' | 'outer'> {
   const value = node.attributes.get(attribute)?.value;
   const body = value?.kind === 'graph' ? value.value : undefined;
   const tensors = new Map<string, Tensor>(body?.initializers.map((t) => [t.name, t]));
   const parameters = body ? body.inputs.map((input) => input.name) : calledFunction(node, outer);
-  return new Constants({
-    nodes,
-    facts,
+  const outside = (name: string) => outer.constants.of(outer.links.numberOf(name) ?? LEFT_OUT);
+  return {
     tensor: (name) => tensors.get(name),
     outer: (name) => {
       const position = parameters.indexOf(name);
-      if (body) return position < 0 ? outer.constants.of(name) : undefined;
-      return outer.constants.of(node.inputs[position] ?? '');
+      if (body) return position < 0 ? outside(name) : undefined;
+      return outside(node.inputs[position] ?? '');
     },
-  });
+  };
 }
 
 /** Names of the inputs of the function that a node calls. */

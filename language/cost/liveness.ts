@@ -7,29 +7,30 @@ import type { Flows } from './flow';
  * graph from the start, outputs to the end. Null while a size is not known.
  */
 export function peakBytes(
-  { flows, inputs, outputs }: Flows<Pick<Kernel, 'main' | 'absorbed'>>,
-  size: (value: string) => number | undefined,
+  { flows, inputs, outputs, values }: Flows<Pick<Kernel, 'places'>>,
+  size: (value: number) => number | undefined,
 ): number | null {
-  const lastUse = new Map<string, number>();
+  const lastUse = new Int32Array(values);
   flows.forEach(({ reads, writes }, at) => {
-    for (const value of reads) lastUse.set(value, at);
-    for (const value of writes) lastUse.set(value, at);
+    for (const value of reads) lastUse[value] = at;
+    for (const value of writes) lastUse[value] = at;
   });
-  for (const value of outputs) lastUse.set(value, Infinity);
-  const alive = new Map<string, number>();
+  for (const value of outputs) lastUse[value] = flows.length;
+  /** By value; −1: not alive. */
+  const alive = new Float64Array(values).fill(-1);
   let total = 0;
-  const begin = (value: string): boolean => {
-    if (alive.has(value)) return true;
+  const begin = (value: number): boolean => {
+    if (alive[value] !== -1) return true;
     const bytes = size(value);
     if (bytes === undefined) return false;
-    alive.set(value, bytes);
+    alive[value] = bytes;
     total += bytes;
     return true;
   };
-  const end = (value: string, at: number): void => {
-    if (lastUse.get(value) !== at) return;
-    total -= alive.get(value) ?? 0;
-    alive.delete(value);
+  const end = (value: number, at: number): void => {
+    if (lastUse[value] !== at || alive[value] === -1) return;
+    total -= alive[value]!;
+    alive[value] = -1;
   };
   if (!inputs.every(begin)) return null;
   let most = total;

@@ -8,11 +8,12 @@ import type { Workload } from './workload';
 
 /**
  * Changes the costs of layers on meshes in place.
+ * @param costs by node
  * @param watched the workload whose weights may be asked for without harm where they cannot be read
  */
 export function overMesh(
   { flows }: Pick<Flows<PlacedKernel>, 'flows'>,
-  costs: Map<string, LayerCost>,
+  costs: LayerCost[],
   watched: (workload: Workload) => Workload,
 ): void {
   const meshes = new Set<StagedProfile>();
@@ -28,12 +29,13 @@ export function overMesh(
     }));
     const phases = meshPhases(places, profile);
     onMesh.forEach(({ kernel }, at) => {
-      const before = costs.get(kernel.main.id)!;
+      const main = kernel.places[0]!;
+      const before = costs[main]!;
       const terms = phases[at]!.map(({ name, ms }) => ({ name, ms }));
       const added = terms.reduce((sum, { ms }) => sum + ms, 0);
       const longest = Math.max(0, ...before.terms.map(({ ms }) => ms));
       const latencyMs = (before.latencyMs ?? 0) + added;
-      costs.set(kernel.main.id, {
+      costs[main] = {
         ...before,
         latencyMs,
         terms: [...before.terms, ...terms],
@@ -42,7 +44,7 @@ export function overMesh(
           before.utilisation === null || latencyMs === 0
             ? before.utilisation
             : (before.utilisation * (before.latencyMs ?? 0)) / latencyMs,
-      });
+      };
     });
   }
 }
@@ -53,7 +55,7 @@ function placesOf(
   flows: readonly Flow<PlacedKernel>[],
 ): number[][] {
   const place = new Map(onMesh.map((flow, at) => [flow, at]));
-  const readers = new Map<string, Flow<PlacedKernel>[]>();
+  const readers = new Map<number, Flow<PlacedKernel>[]>();
   for (const flow of flows)
     for (const value of flow.reads) {
       const known = readers.get(value);

@@ -160,6 +160,16 @@ function classOfConv({ groups, inputChannels, kernel, strides }: ConvLoops): Pro
 const bestRate = (rates: Rates): number =>
   Math.max(...(Object.keys(CLASSES) as ProductClass[]).map((kind) => rates[rateOf(kind, rates)]!));
 
+/** The class and precision of a product, and what arithmetic of that class achieves at best. */
+export function productRoof(
+  workload: Workload,
+  profile: RatedProfile,
+): { precision: PrecisionName; title: string; gmacPerS: number } {
+  const { name, rates } = ratesFor(workload, profile);
+  const kind = classOf(workload);
+  return { precision: name, title: CLASSES[kind].title, gmacPerS: rates[rateOf(kind, rates)]! };
+}
+
 // ---- terms
 
 /** Without the start of the kernel. */

@@ -16,26 +16,27 @@ export type Pipeline = Required<Pick<TargetEstimate, 'resources' | 'pipeline'>> 
 
 /**
  * Changes the costs of the layers on a dataflow design in place.
+ * @param costs by the place of a node in the order
  * @param bytesOf of a value as the target holds it
  */
 export function overPipeline(
   { flows, inputs, outputs }: Flows<PlacedKernel>,
-  costs: Map<string, LayerCost>,
+  costs: LayerCost[],
   profile: DataflowProfile,
-  bytesOf: (value: string) => number | undefined,
+  bytesOf: (value: number) => number | undefined,
 ): Pipeline {
   const stages = stagesOf(flows, costs, profile);
   const engines = stages.flatMap(({ engine }) => engine ?? []);
-  const trafficBytes = [...inputs, ...outputs].reduce((sum, name) => sum + (bytesOf(name) ?? 0), 0);
+  const trafficBytes = [...inputs, ...outputs].reduce((sum, value) => sum + (bytesOf(value) ?? 0), 0);
   const design = designOf(engines, use({ trafficBytes }), profile);
   const msPerCycle = 1 / (profile.clockMhz * 1e3);
   let next = 0;
   const built = stages.map(({ engine }) => (engine ? design.built[next++] : undefined));
   const times = timesOf(stages, built, { msPerCycle, startCycles: profile.engines.startCycles });
   stages.forEach(({ flow: { kernel } }, at) => {
-    const before = costs.get(kernel.main.id)!;
+    const place = kernel.places[0]!;
     const own = built[at];
-    if (own) costs.set(kernel.main.id, engineCost(before, own, times[at]!, design, profile));
+    if (own) costs[place] = engineCost(costs[place]!, own, times[at]!, design, profile);
   });
   const besideMs = stages.reduce((sum, { besideMs }) => sum + besideMs, 0);
   const slowest = stages.find((_, at) => built[at]?.cycles === design.intervalCycles);
@@ -71,18 +72,18 @@ interface Stage {
 /** Kernels of other targets, too, take their time between engines. */
 function stagesOf(
   flows: readonly Flow<PlacedKernel>[],
-  costs: ReadonlyMap<string, LayerCost>,
+  costs: readonly LayerCost[],
   profile: DataflowProfile,
 ): Stage[] {
-  const makers = new Map<string, number>();
+  const makers = new Map<number, number>();
   return flows.map((flow, at) => {
-    const { main, workload, profile: own } = flow.kernel;
-    const isKnown = costs.get(main.id)!.latencyMs !== null;
+    const { main, places, workload, profile: own } = flow.kernel;
+    const { latencyMs } = costs[places[0]!]!;
     const engine =
-      own === profile && isKnown ? engineOf({ op: main.op, workload }, profile) : undefined;
+      own === profile && latencyMs !== null ? engineOf({ op: main.op, workload }, profile) : undefined;
     const from = flow.reads.flatMap((value) => makers.get(value) ?? []);
     for (const value of flow.writes) makers.set(value, at);
-    const besideMs = engine ? 0 : (costs.get(main.id)!.latencyMs ?? 0);
+    const besideMs = engine ? 0 : (latencyMs ?? 0);
     return { flow, engine, besideMs, from };
   });
 }

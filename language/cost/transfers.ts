@@ -11,16 +11,17 @@ import type { TargetProfile } from './profile';
 export function transfersBetween(
   { flows, inputs, outputs }: Flows<PlacedKernel>,
   target: TargetProfile,
-  bytesOn: (value: string, profile: TargetProfile) => number | undefined,
+  bytesOn: (value: number, profile: TargetProfile) => number | undefined,
 ): TargetEstimate['transfers'] {
-  const home = new Map(inputs.map((value) => [value, target]));
-  const arrived = new Map<TargetProfile, Set<string>>();
+  const arrived = new Map<TargetProfile, Set<number>>();
   const total = { count: 0, bytes: 0, latencyMs: 0 };
-  const bring = (value: string, to: TargetProfile): void => {
+  if (flows.every(({ kernel }) => kernel.profile === target)) return total;
+  const home = new Map(inputs.map((value) => [value, target]));
+  const bring = (value: number, to: TargetProfile): void => {
     const from = home.get(value);
     if (!from || from === to) return;
     let here = arrived.get(to);
-    if (!here) arrived.set(to, (here = new Set<string>()));
+    if (!here) arrived.set(to, (here = new Set<number>()));
     if (here.has(value)) return;
     here.add(value);
     const bytes = bytesOn(value, from) ?? 0;

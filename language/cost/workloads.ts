@@ -7,22 +7,29 @@
  * thresholds, shapes and indices are not; the first three count among the stored bytes. Tables that a model computes with
  * but never trained (rotary angles, float masks) cannot be told from weights, and count.
  */
-import type { Facts } from '../graph/facts';
-import type { Graph } from '../graph/graph';
+import type { Facts, ValueFacts } from '../graph/facts';
+import type { Graph, Node } from '../graph/graph';
+import type { Links } from '../graph/links';
 import type { Tensor } from '../onnx/model';
 import { Constants } from './constants';
-import { measureLayer, quantisedType, type Surroundings } from './layer';
+import { codeType, measureLayer, type Surroundings } from './layer';
 import { FREE, type Measure } from './measure';
 import type { Workload } from './workload';
 
+/** Nodes go by their place in the order of the graph, values by their number. */
 export interface Workloads {
-  readonly facts: Facts;
-  /** The layer of a node of the graph, by its id. */
+  readonly nodes: readonly Node[];
+  readonly links: Links;
+  /** What is known of each value. */
+  readonly values: readonly ValueFacts[];
+  /** The layer of each node. */
+  readonly layers: readonly Workload[];
+  /** The layer of a node, by its id. */
   of(node: string): Workload;
   /** Whether a value never changes between runs. */
-  isConstant(value: string): boolean;
+  isConstant(value: number): boolean;
   /** The quantised codes that a DequantizeLinear turns into this activation. */
-  codes(value: string): string | undefined;
+  codes(value: number): number | undefined;
 }
 
 const ofFacts = new WeakMap<Facts, { graph: Graph; workloads: Workloads }>();
@@ -37,35 +44,46 @@ export function workloads(graph: Graph, facts: Facts): Workloads {
 }
 
 function findWorkloads(graph: Graph, facts: Facts): Workloads {
+  const { order: nodes, links } = graph;
+  const values = links.names.map((name) => facts.value(name));
   const constants = new Constants({
-    nodes: graph.order,
-    facts,
+    nodes,
+    links,
+    values,
     tensor: (name) => graph.initializer(name),
     outer: () => undefined,
   });
   const around: Surroundings = {
+    nodes,
+    links,
     facts,
+    values,
     constants,
     functions: graph.model.functions,
-    quantisedType: (value) => quantisedType(graph.producer(value), facts),
   };
-  const attributed = new Map<string, Workload>();
   const taken = new Set<Tensor>();
-  for (const node of graph.order)
-    attributed.set(node.id, attribute(measureLayer(node, around), taken));
+  const layers = nodes.map((_, at) => attribute(measureLayer(at, around), taken));
+  let byId: ReadonlyMap<string, Workload> | undefined;
   return {
-    facts,
-    of: (id) => attributed.get(id) ?? FREE.workload,
+    nodes,
+    links,
+    values,
+    layers,
+    of(id) {
+      byId ??= new Map(nodes.map((node, at) => [node.id, layers[at]!]));
+      return byId.get(id) ?? FREE.workload;
+    },
     isConstant: (value) => constants.of(value) !== undefined,
-    codes: (value) => {
-      if (around.quantisedType(value) === undefined || constants.of(value)) return undefined;
-      return graph.producer(value)?.inputs[0];
+    codes(value) {
+      if (codeType(value, around) === undefined || constants.of(value)) return undefined;
+      return links.reads[links.makers[value]!]![0];
     },
   };
 }
 
 /** Leaves out the tensors that an earlier layer has read. */
 function attribute({ workload, reads }: Measure, taken: Set<Tensor>): Workload {
+  if (reads.length === 0) return workload;
   let parameters = 0;
   let weightBytes = 0;
   for (const { tensor, parameters: own, bytes } of reads) {
@@ -75,5 +93,12 @@ function attribute({ workload, reads }: Measure, taken: Set<Tensor>): Workload {
     weightBytes += bytes;
   }
   if (parameters === workload.parameters && weightBytes === workload.weightBytes) return workload;
-  return { ...workload, parameters, weightBytes };
+  const known = lightened.get(workload);
+  if (known?.parameters === parameters && known.weightBytes === weightBytes) return known;
+  const lighter = { ...workload, parameters, weightBytes };
+  lightened.set(workload, lighter);
+  return lighter;
 }
+
+/** Layers less the tensors that others read first: the same object as long as it is so. */
+const lightened = new WeakMap<Workload, Workload>();

@@ -3,10 +3,11 @@ import { layersOf, type Block, type Layer, type Part } from '../graph/blocks';
 import { enclosingScopes } from '../graph/names';
 import type { Graph } from '../graph/graph';
 import type { Shape } from '../onnx/model';
-import type { Chip, Family, NodeCost, ViewNode } from '../protocol';
+import type { Chip, Family, NodeCost, Rounding, ViewNode } from '../protocol';
 import { addTally, emptyTally, nodeCost, shareOf, type Tally } from './costs';
 import { membersOf, type Shown } from './fold';
 import { sameShape, type Look } from './looks';
+import type { Roundings } from './rounding';
 import type { Scene, Sums } from './scene';
 import { nounOf, type Stack } from './stacks';
 
@@ -18,7 +19,12 @@ export type TargetTitle = (target: string) => string;
 
 const STRIP_PARTS = 24;
 
-export function cardOf(shown: Shown, scene: Scene, targetTitle: TargetTitle): Card {
+export function cardOf(
+  shown: Shown,
+  scene: Scene,
+  targetTitle: TargetTitle,
+  roundings: Roundings,
+): Card {
   const { id, part, parent, inside } = shown;
   const members = membersOf(part);
   const layers = members.flatMap(layersOf);
@@ -26,12 +32,16 @@ export function cardOf(shown: Shown, scene: Scene, targetTitle: TargetTitle): Ca
   const cost = costOf(members, scene);
   const shape = scene.exits.after(members.at(-1)!);
   const shapeBefore = scene.exits.before(members.at(-1)!);
+  const at = namesOf(part, scene);
+  const rounding = looks.some(({ multiplies }) => multiplies)
+    ? roundings.of(at, originsOf(layers, scene))
+    : null;
   const removed = looks.every(({ status }) => status === 'removed');
   return {
     id,
     kind: part.kind,
     parent,
-    at: namesOf(part, scene),
+    at,
     title: titleOf(part),
     subtitle: subtitleOf(part, layers, scene),
     shape: shapeText(removed ? shapeBefore : shape),
@@ -41,7 +51,8 @@ export function cardOf(shown: Shown, scene: Scene, targetTitle: TargetTitle): Ca
     foldable: part.kind !== 'layer',
     status: statusOf(looks),
     family: familyOf(looks),
-    chips: chipsOf(looks, layers, shape, shapeBefore, targetTitle),
+    chips: chipsOf(looks, layers, shape, shapeBefore, rounding, targetTitle),
+    rounding,
     cost,
     strip: inside ? [] : stripOf(members, scene.sums.after),
   };
@@ -76,11 +87,11 @@ function namesOf(part: Shown['part'], scene: Scene): readonly string[] {
       ? stackNames(part, scene.before.graph)
       : part.members.flatMap((member) => namesOf(member, scene));
   if (part.kind === 'block' && part.whole) return [part.path];
-  const names = layersOf(part).map(
-    ({ node }) => scene.merged.layers.get(node.id)?.before?.id ?? node.origin,
-  );
-  return [...new Set(names)];
+  return [...new Set(originsOf(layersOf(part), scene))];
 }
+
+const originsOf = (layers: readonly Layer[], { merged }: Scene): string[] =>
+  layers.map(({ node }) => merged.layers.get(node.id)?.before?.id ?? node.origin);
 
 const scopePaths = new WeakMap<Graph, readonly string[]>();
 
@@ -122,13 +133,14 @@ function chipsOf(
   layers: readonly Layer[],
   shape: Shape | undefined,
   shapeBefore: Shape | undefined,
+  rounding: Rounding | null,
   targetTitle: TargetTitle,
 ): Chip[] {
   const chips: Chip[] = [];
   const add = (text: string | null, family: Family | null) => {
     if (text !== null) chips.push({ text, family });
   };
-  add(precisionText(looks), 'quantize');
+  add(precisionText(looks) ?? (rounding?.leftOut ? 'float' : null), 'quantize');
   add(sparsityText(looks), 'prune');
   add(tokensText(layers, looks, shape, shapeBefore), 'tokens');
   add(assignedText(looks, targetTitle), 'target');

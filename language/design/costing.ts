@@ -47,7 +47,7 @@ export function sideOf(situation: Situation, target: TargetProfile, resolve: Res
 function newSide({ graph, facts }: Situation, { layers }: TargetEstimate): Side {
   const work = workOf({ graph, facts });
   const costs = new Map(
-    graph.order.map((node, i) => [node.id, numbersOf(graph, node, work.of(node.id), layers[i]!)]),
+    work.nodes.map((node, i) => [node.id, numbersOf(graph, node, work.layers[i]!, layers[i]!)]),
   );
   return { graph, facts, costs: (id) => costs.get(id) };
 }

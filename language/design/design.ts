@@ -25,6 +25,7 @@ import { needsCalibration, type Recipe, type RecipeProblem, type Step } from '..
 import type { Preview } from '../recipe/run';
 import { isMadeUp } from '../recipe/schema';
 import { costOn, sideOf, type ResolveTarget } from './costing';
+import { roundingsOf } from './rounding';
 import { defaultOpen, graphView, type ViewRequest } from './view';
 
 /** A document as it stands: a model, and a recipe over it unless the document is the model itself. */
@@ -91,6 +92,7 @@ export function viewRequest(subject: Subject, { target, open }: Look): ViewReque
     families,
     open: open ? new Set(open) : defaultOpen(before),
     targetTitle: (id) => subject.resolve(id).title,
+    roundings: roundingsOf(subject, target),
   };
 }
 

@@ -133,7 +133,7 @@ function precisionOf(
   return halved === 'bfloat16' ? 'BF16' : null;
 }
 
-function codeBits(type: ElementType | undefined): number | undefined {
+export function codeBits(type: ElementType | undefined): number | undefined {
   if (type === undefined || type === 'bool') return undefined;
   const bits = elementBits(type);
   return bits > 0 && bits <= 8 && !isFloat(type) ? bits : undefined;

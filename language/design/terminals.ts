@@ -65,6 +65,7 @@ export function terminalCard({ id, kind, members }: Gathered, { before, after }:
     status: first.presence,
     family: null,
     chips: [],
+    rounding: null,
     cost: nodeCost(emptyTally(), emptyTally(), emptyTally(), 0),
     strip: [],
   };

@@ -7,6 +7,7 @@ import { cardOf, type Card, type TargetTitle } from './cards';
 import { comfortable, fold, membersOf, type Shown } from './fold';
 import { linesOf, visibleParts } from './lines';
 import type { Looking, Side } from './looks';
+import { NO_ROUNDINGS, type Roundings } from './rounding';
 import { sceneOf, type Scene } from './scene';
 import { CARD_SIZES, MARGIN, OPEN_FRAME } from './sizes';
 import { gather, terminalCard, type Gathered } from './terminals';
@@ -19,6 +20,7 @@ export interface ViewRequest extends Looking {
   readonly open: ReadonlySet<string>;
   /** How targets are called on cards; their ids by default. */
   readonly targetTitle?: TargetTitle;
+  readonly roundings?: Roundings;
 }
 
 /** More inputs or outputs than this stand by the layers that they belong to, instead of in one row. */
@@ -48,11 +50,12 @@ export function graphView(request: ViewRequest): GraphView {
       height: Math.round(height),
     };
   };
+  const { roundings = NO_ROUNDINGS } = request;
   const title = request.targetTitle ?? ((target: string) => target);
   return {
     nodes: [
       ...terminals.map((terminal) => place(terminalCard(terminal, scene))),
-      ...withInner(shown).map((part) => place(cardOf(part, scene, title))),
+      ...withInner(shown).map((part) => place(cardOf(part, scene, title, roundings))),
     ],
     edges: lines.map((line, i) => ({
       ...line,
@@ -87,6 +90,13 @@ export function layersShown(request: ViewRequest): ReadonlyMap<string, readonly 
         .flatMap(({ node }) => scene.merged.layers.get(node.id)?.before?.id ?? []),
     ]),
   );
+}
+
+/** By layer of the original model, the innermost visible node that it is drawn in: frames come before what they hold. */
+export function drawnIn(request: ViewRequest): ReadonlyMap<string, string> {
+  const drawn = new Map<string, string>();
+  for (const [id, layers] of layersShown(request)) for (const layer of layers) drawn.set(layer, id);
+  return drawn;
 }
 
 const openedParts = (scene: Scene, open: ReadonlySet<string>): readonly Shown[] =>

@@ -208,3 +208,13 @@ function freeSymbols(inputs: ReadonlyMap<string, Shape>): { symbol: string; inpu
   for (const [name, shape] of inputs) for (const dim of shape) note(dim, name);
   return [...free].map(([symbol, names]) => ({ symbol, inputs: [...names] }));
 }
+
+/** `image=1,3,224,224` for an input (`ids=16,` for a vector), `batch=8` for a symbol; undefined for anything else. */
+export function readBinding(
+  text: string,
+): { readonly name: string; readonly size: number | number[] } | undefined {
+  const [, name, sizes] = /^(.+)=(\d+(?:[,x×]\d+)*,?)$/.exec(text) ?? [];
+  if (name === undefined || sizes === undefined) return undefined;
+  const isSymbol = /^\d+$/.test(sizes);
+  return { name, size: isSymbol ? Number(sizes) : sizes.match(/\d+/g)!.map(Number) };
+}

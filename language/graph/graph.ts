@@ -15,6 +15,7 @@ import type {
   ValueInfo,
 } from '../onnx/model';
 import { packInt64 } from '../onnx/tensor';
+import { linksOf, type Links } from './links';
 import { freshName, scopeOf, uniqueIds } from './names';
 
 /** A node of the graph, in place of the NodeProto it stands for. */
@@ -62,6 +63,8 @@ export class Graph {
   #order: readonly Node[] | undefined;
   /** What happened to the nodes since they were put in order: `replaced` ones stand where the old ones stood. */
   #sinceOrder: 'nothing' | 'replaced' | 'moved' = 'nothing';
+  /** Undefined since a node reads or gives other values, or there are other outputs. */
+  #links: Links | undefined;
   #edited = false;
   /** The maps are those of a fork too, and have to be copied before they change. */
   #shared = false;
@@ -80,6 +83,7 @@ export class Graph {
       this.#opsets = from.#opsets;
       this.#order = from.#order;
       this.#sinceOrder = from.#sinceOrder;
+      this.#links = from.#links;
       this.#edited = from.#edited;
       this.#shared = true;
       from.#shared = true;
@@ -197,6 +201,15 @@ export class Graph {
     this.#sinceOrder = 'nothing';
     return this.#order;
   }
+  /** What the nodes of `order` read and give, by number; inputs and outputs of the graph have numbers too. */
+  get links(): Links {
+    const nodes = this.order;
+    return (this.#links ??= linksOf(
+      nodes,
+      captures,
+      [...this.#inputs, ...this.#outputs].map(({ name }) => name),
+    ));
+  }
   /** A node on a cycle, or undefined when there is none. */
   get cycle(): Node | undefined {
     return this.#sort().cycle;
@@ -260,7 +273,7 @@ export class Graph {
     for (const output of node.outputs)
       if (output && this.isDefined(output)) throw new Error(`${output} is made by something else`);
     this.#touch();
-    this.#sinceOrder = 'moved';
+    this.#moved();
     this.#add(node);
     return node;
   }
@@ -269,7 +282,7 @@ export class Graph {
   remove(id: string): void {
     const node = this.#known(id);
     this.#touch();
-    this.#sinceOrder = 'moved';
+    this.#moved();
     this.#drop(node);
   }
 
@@ -280,8 +293,9 @@ export class Graph {
     const onlyAssigned = Object.keys(change).every((key) => key === 'assigned');
     const node: Node = onlyAssigned ? { ...old, ...change } : { ...kept, ...change };
     const linkedAlike = sameNames(old.outputs, node.outputs) && sameNames(reads(old), reads(node));
-    if (!linkedAlike) this.#sinceOrder = 'moved';
+    if (!linkedAlike) this.#moved();
     else if (this.#sinceOrder === 'nothing') this.#sinceOrder = 'replaced';
+    if (!sameNames(old.inputs, node.inputs)) this.#links = undefined;
     if (onlyAssigned) this.#own();
     else this.#touch();
     if (!linkedAlike) this.#unlink(old);
@@ -353,7 +367,14 @@ export class Graph {
 
   setOutputs(outputs: readonly ValueInfo[]): void {
     this.#touch();
+    this.#links = undefined;
     this.#outputs = outputs;
+  }
+
+  /** Says what a value is, where its operator leaves that open. */
+  declare(info: ValueInfo): void {
+    this.#touch();
+    this.#valueInfos.set(info.name, info);
   }
 
   /** Forgets what the file said about values that edits may have changed. */
@@ -416,6 +437,10 @@ export class Graph {
   #touch(): void {
     this.#own();
     this.#edited = true;
+  }
+  #moved(): void {
+    this.#sinceOrder = 'moved';
+    this.#links = undefined;
   }
   #own(): void {
     if (!this.#shared) return;

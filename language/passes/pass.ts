@@ -134,8 +134,9 @@ export interface Evidence {
   /**
    * How far the outputs of each candidate are from those of the graph as it stands: Σ(a − b)² / Σa² over all float
    * outputs and samples.
+   * @param names what progress calls the candidates
    */
-  deviations(candidates: readonly Graph[]): Promise<readonly number[]>;
+  deviations(candidates: readonly Graph[], names?: readonly string[]): Promise<readonly number[]>;
   /** Median time of a run on this machine in ms, measured in turns. */
   latencies(candidates: readonly Graph[]): Promise<readonly number[]>;
   /** Says which layer is at work. */

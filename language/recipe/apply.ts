@@ -9,7 +9,13 @@ import type { ShapeBindings } from '../graph/facts';
 import { readModelFile } from '../onnx/read';
 import { writeModel } from '../onnx/write';
 import type { Applied, Report } from '../protocol';
-import { readDecisions, provenanceOf, enabledSteps, type Provenance } from './decisions';
+import {
+  enabledSteps,
+  provenanceOf,
+  readDecisions,
+  writeDecisions,
+  type Provenance,
+} from './decisions';
 import { isSameFile, reportPath, Staging } from './files';
 import { guardOf } from './guard';
 import { bindModel, inputSizes, openModel, type BoundModel } from './opened';
@@ -19,6 +25,7 @@ import type { Recipe } from './recipe';
 import { makeReport } from './report';
 import { runSteps, type Run } from './run';
 import type { Prepared } from './steps';
+import { stepChecks } from './stepChecks';
 import { verify } from './verify';
 
 export interface ApplyJob {
@@ -119,7 +126,7 @@ export async function applyRecipe(
       ...(beside ? [report] : []),
     ]);
     if (!beside) writeText(report, text);
-    if (job.decisionsOut) writeText(job.decisionsOut, decisionsText(provenance, run));
+    if (job.decisionsOut) writeDecisions(job.decisionsOut, provenance, run);
     return { output, report, content };
   } finally {
     staging.discard();
@@ -146,13 +153,16 @@ async function runAll(
   base: BoundModel,
   provenance: Provenance,
   seconds: number[],
-  { signal, onProgress, runtimeEntry }: ApplyControl,
+  control: ApplyControl,
 ): Promise<Run> {
+  const { signal, onProgress, runtimeEntry } = control;
   const steps = enabledSteps(job.recipe.steps);
   const given = job.replay ? readDecisions(job.replay, provenance).steps : undefined;
   const data = dataRequest(job.recipe.calibration, job);
   const sizes = inputSizes(base);
   let started = performance.now();
+  let share = 0;
+  const told = (detail: string) => onProgress('check', detail, share);
   const plan = async (prepared: Prepared, position: number): Promise<unknown> => {
     const { pass } = prepared.step;
     const progress = (detail: string) =>
@@ -160,6 +170,7 @@ async function runAll(
     if (position > 0) seconds.push((performance.now() - started) / 1000);
     started = performance.now();
     progress(`${prepared.request.sites.length} sites`);
+    share = (SHARE.steps * (position + 1)) / steps.length;
     if (given) return given[position]!.decisions;
     return planStep(prepared, { data, sizes, signal, onProgress: progress, runtimeEntry });
   };
@@ -169,18 +180,23 @@ async function runAll(
     signal,
     runtimeEntry,
   });
-  const run = await runSteps(base, steps, plan, signal, guard);
+  const check = stepChecks(
+    {
+      reference: job.model,
+      evaluation: dataRequest(job.recipe.evaluation, job),
+      calibration: data,
+      sizes,
+      tolerance: job.recipe.tolerance,
+      planning: { data, sizes, signal, runtimeEntry, onProgress: told },
+      quantised: ({ graph }) => quantisedLayers(base.graph, graph),
+      steps: steps.length,
+      repeated: given?.map(({ rolledBack }) => rolledBack),
+    },
+    { ...control, onProgress: (_, detail) => told(detail) },
+  );
+  const run = await runSteps(base, steps, plan, signal, { check, guard });
   if (steps.length) seconds.push((performance.now() - started) / 1000);
   return run;
-}
-
-function decisionsText(provenance: Provenance, { attempts, decisions }: Run): string {
-  const steps = attempts.map(({ outcome: { step }, guard }, i) => ({
-    pass: step.pass.id,
-    decisions: decisions[i] ?? null,
-    ...(guard?.dropped && { dropped: true }),
-  }));
-  return `${JSON.stringify({ version: 1, ...provenance, steps }, null, 1)}\n`;
 }
 
 function writeText(file: string, text: string): void {

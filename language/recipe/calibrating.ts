@@ -37,17 +37,22 @@ export function calibrateDevice(request: DeviceRequest): Calibration {
         where: row.where,
         hint: 'Paths are relative to the table',
       });
-    const { graph, facts, free } = bindModel(openModel(model), shapes);
+    const { graph, facts, free } = bindModel(openModel(model), {
+      ...shapes,
+      ...row.shapes,
+    });
     const [open] = free;
     if (open)
       throw new WhittleError(
         `model: ${open.symbol} of ${open.inputs.join(', ')} is free in ${row.model}, so what was measured is not known`,
         {
           where: row.where,
-          hint: `Bind it with whittle calibrate --shape ${open.symbol}=SIZE, or export the model with fixed sizes`,
+          hint: `Say it in a column \`shape\` of the table (${open.symbol}=SIZE), or for all with whittle calibrate --shape ${open.symbol}=SIZE`,
         },
       );
-    return { name: row.model, where: row.where, graph, facts, latencyMs: row.latencyMs };
+    const { where, latencyMs } = row;
+    const name = row.shape === '' ? row.model : `${row.model} at ${row.shape}`;
+    return { name, network: model, where, graph, facts, latencyMs };
   });
   const result = calibrate(prior, measurements, as);
   const profile = {

@@ -1,9 +1,11 @@
 /** Decisions that plans took, kept to repeat a run without planning: a lock file for compression. */
 import { z } from 'zod';
-import { WhittleError } from '../errors';
+import { describeError, WhittleError } from '../errors';
 import { readText, textHash } from './files';
 import { datasetHash, modelHash } from './hashes';
+import { parseJson, writeJson } from './largeArrays';
 import type { Recipe, Step } from './recipe';
+import type { Run } from './run';
 import type { Base } from './steps';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
@@ -20,6 +22,8 @@ const decisionFile = z.strictObject({
       decisions: z.unknown(),
       /** The recipe's guard left the step out. */
       dropped: z.boolean().optional(),
+      /** It broke what has to hold after a step. */
+      rolledBack: z.object({ reason: z.string(), node: z.exactOptional(z.string()) }).optional(),
     }),
   ),
 });
@@ -56,11 +60,30 @@ function recipeHash(steps: readonly Step[], { inputs }: Base): string {
   return textHash(JSON.stringify([essence, [...inputs]]));
 }
 
+/** @throws WhittleError when the file cannot be written */
+export function writeDecisions(
+  file: string,
+  provenance: Provenance,
+  { attempts, decisions }: Pick<Run, 'attempts' | 'decisions'>,
+): void {
+  const steps = attempts.map(({ outcome: { step }, guard, rolledBack }, i) => ({
+    pass: step.pass.id,
+    decisions: decisions[i] ?? null,
+    ...(guard?.dropped && { dropped: true }),
+    ...(rolledBack && { rolledBack }),
+  }));
+  try {
+    writeJson(file, { version: 1, ...provenance, steps });
+  } catch (error) {
+    throw new WhittleError(`cannot write ${file}: ${describeError(error)}`);
+  }
+}
+
 /** @throws WhittleError when the file is none, or was made from something else */
 export function readDecisions(file: string, expected: Provenance): DecisionFile {
   let content: unknown;
   try {
-    content = JSON.parse(readText(file));
+    content = parseJson(readText(file), file);
   } catch (cause) {
     throw cause instanceof WhittleError
       ? cause

@@ -22,11 +22,24 @@ export interface NewRecipe {
   readonly targets: readonly string[];
 }
 
+/** All that an edit of one place is; giving layers other bits takes several. */
+export type SimpleEdit = Exclude<RecipeEdit, { kind: 'bits' }>;
+
+/** One edit after the other, as one replacement. */
+export function editAll(
+  text: string,
+  edits: readonly SimpleEdit[],
+  fresh: NewRecipe,
+): TextChange[] {
+  const edited = edits.reduce((now, edit) => apply(now, editRecipe(now, edit, fresh)), text);
+  return edited === text ? [] : [wholeChange(text, edited)];
+}
+
 /**
  * @param text the recipe as it stands; empty for one that is about to begin
  * @throws WhittleError when the text is not a recipe that can be edited
  */
-export function editRecipe(text: string, edit: RecipeEdit, fresh: NewRecipe): TextChange[] {
+export function editRecipe(text: string, edit: SimpleEdit, fresh: NewRecipe): TextChange[] {
   if (text.trim() === '') {
     const begun = newRecipeText(fresh);
     return [{ start: 0, end: text.length, text: apply(begun, editRecipe(begun, edit, fresh)) }];
@@ -61,7 +74,7 @@ export function apply(text: string, changes: readonly TextChange[]): string {
     .reduce((now, { start, end, text: by }) => now.slice(0, start) + by + now.slice(end), text);
 }
 
-type StepEdit = Exclude<RecipeEdit, { kind: 'targets' | 'bind' | 'data' | 'part' }>;
+type StepEdit = Exclude<SimpleEdit, { kind: 'targets' | 'bind' | 'data' | 'part' }>;
 
 function editSteps(text: string, document: Document, edit: StepEdit): TextChange[] {
   const recipe = document.contents as YAMLMap;
@@ -165,7 +178,7 @@ function moveBlock(text: string, steps: YAMLSeq, from: number, to: number): Text
 }
 
 function stepLines(
-  { pass, at, parameters }: Extract<RecipeEdit, { kind: 'add' }>,
+  { pass, at, parameters }: Extract<SimpleEdit, { kind: 'add' }>,
   indent: string,
 ): string {
   const entries: [string, unknown][] = [['pass', pass]];
@@ -293,7 +306,7 @@ function setDataset(text: string, recipe: YAMLMap, use: DataUse, dataset: unknow
 
 // ---- parting a step
 
-type Part = Extract<RecipeEdit, { kind: 'part' }>;
+type Part = Extract<SimpleEdit, { kind: 'part' }>;
 
 /** A step of the same kind that does the layer differently takes it in; if there is none, one is put behind the step. */
 function partStep(
@@ -301,7 +314,7 @@ function partStep(
   { step, node, parameter, value }: Part,
   fresh: NewRecipe,
 ): TextChange[] {
-  const edited = (before: string, edit: RecipeEdit) =>
+  const edited = (before: string, edit: SimpleEdit) =>
     apply(before, editRecipe(before, edit, fresh));
   const wanted = partedStep(text, step, { [parameter]: value });
   const spared = edited(text, { kind: 'except', step, node, excepted: true });
@@ -344,7 +357,7 @@ function wholeChange(before: string, after: string): TextChange {
 function printedAnew(
   text: string,
   document: Document,
-  edit: Exclude<RecipeEdit, { kind: 'part' }>,
+  edit: Exclude<SimpleEdit, { kind: 'part' }>,
 ): TextChange[] {
   const at = (...path: (string | number)[]) => ['steps', ...path];
   switch (edit.kind) {

@@ -16,7 +16,8 @@ export interface EvidenceOptions {
   readonly data: DataRequest;
   readonly sizes: Readonly<Record<string, readonly number[]>>;
   readonly signal: AbortSignal;
-  readonly onProgress: (detail: string) => void;
+  /** With how far the measurement at hand is, 0 to 1, where that is known. */
+  readonly onProgress: (detail: string, part?: number) => void;
   readonly runtimeEntry?: string | undefined;
 }
 
@@ -24,7 +25,7 @@ export function gatherEvidence(situation: Situation, options: EvidenceOptions): 
   const measure = new Measuring(situation.graph, options);
   return {
     signal: options.signal,
-    progress: options.onProgress,
+    progress: (layer) => options.onProgress(layer),
     numbers(tensor) {
       throwIfCancelled(options.signal);
       return tensorNumbers(tensor);
@@ -39,7 +40,7 @@ export function gatherEvidence(situation: Situation, options: EvidenceOptions): 
     },
     grams: (values, graph) => measure.grams(values, graph),
     activations: (values, samples, graph) => measure.activations(values, samples, graph),
-    deviations: (candidates) => measure.deviations(candidates),
+    deviations: (candidates, names) => measure.deviations(candidates, names),
     latencies: (candidates) => measure.latencies(candidates),
   };
 }
@@ -123,7 +124,10 @@ class Measuring {
     });
   }
 
-  async deviations(candidates: readonly Graph[]): Promise<readonly number[]> {
+  async deviations(
+    candidates: readonly Graph[],
+    names?: readonly string[],
+  ): Promise<readonly number[]> {
     const { data, sizes } = this.options;
     const found: number[] = [];
     while (found.length < candidates.length)
@@ -145,10 +149,12 @@ class Measuring {
           kind: 'deviations',
           reference,
           candidates: files,
+          ...(names && { names: names.slice(found.length, found.length + files.length) }),
           data,
           shapes: sizes,
         } as const;
-        found.push(...(await this.#run(task)).deviations);
+        const [before, here] = [found.length, files.length].map((n) => n / candidates.length);
+        found.push(...(await this.#run(task, (part) => before! + here! * part)).deviations);
       });
     return found;
   }
@@ -163,12 +169,14 @@ class Measuring {
     });
   }
 
-  #run<T extends Task>(task: T): Promise<ResultOf<T>> {
+  /** @param of the whole, where the task is a part of it */
+  #run<T extends Task>(task: T, of = (part: number) => part): Promise<ResultOf<T>> {
     const { signal, runtimeEntry, onProgress } = this.options;
     return runTask(task, {
       signal,
       entry: runtimeEntry,
-      onProgress: ({ stage, done, total }) => onProgress(`${stage} ${done} of ${total}`),
+      onProgress: ({ stage, done, total }) =>
+        onProgress(`${stage} ${Math.floor(done)} of ${total}`, of(done / Math.max(1, total))),
     });
   }
 

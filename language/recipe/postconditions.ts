@@ -5,6 +5,7 @@ import { CancelledError, WhittleError } from '../errors';
 import { checkGraph } from '../graph/check';
 import type { Graph, Node } from '../graph/graph';
 import { writeModel } from '../onnx/write';
+import type { Situation } from '../passes/pass';
 import type { Fidelity } from '../protocol';
 import { withScratch } from '../runtime/scratch';
 import { gatherEvidence } from './evidence';
@@ -51,18 +52,30 @@ export async function blameStep(
     options.onProgress(`looking for the step to blame: ${step.pass.id}`);
     if (!(await checkGraphFile(situation.graph, isWrong))) continue;
     const before = run.attempts.find((attempt) => attempt.outcome === outcome)!.before;
-    const node = await blameLayer(outcome, before, isWrong, options).catch((error: unknown) => {
-      if (error instanceof CancelledError) throw error;
-      return undefined; // the step is known; its layers cannot be told apart
-    });
+    const node = await blameLayer(outcome, before, isWrong, options);
     return { step: run.outcomes[i]!.step.index + 1, pass: step.pass.id, node };
   }
   return undefined;
 }
 
-async function blameLayer(
+/** A layer that is wrong already when the step changes it alone; undefined where its layers cannot be told apart. */
+export async function blameLayer(
+  outcome: Outcome,
+  before: Situation,
+  isWrong: Check,
+  options: PlanningOptions,
+): Promise<string | undefined> {
+  try {
+    return await firstWrong(outcome, before, isWrong, options);
+  } catch (error) {
+    if (error instanceof CancelledError) throw error;
+    return undefined;
+  }
+}
+
+async function firstWrong(
   { step, sites }: Outcome,
-  before: Run['attempts'][number]['before'],
+  before: Situation,
   isWrong: Check,
   options: PlanningOptions,
 ): Promise<string | undefined> {
@@ -74,7 +87,7 @@ async function blameLayer(
   return undefined;
 }
 
-function checkGraphFile(graph: Graph, isWrong: Check): Promise<string | undefined> {
+export function checkGraphFile(graph: Graph, isWrong: Check): Promise<string | undefined> {
   return withScratch((folder) => {
     const file = path.join(folder, 'model.onnx');
     writeModel(graph.model, graph.toRecord(), graph.opsets, file);

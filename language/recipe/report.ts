@@ -79,7 +79,7 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
     },
     output: { path: job.output, bytes: statSync(written).size, sha256: await fileHash(written) },
     environment: environment(checks.runtime),
-    steps: run.attempts.map(({ before, outcome, guard }, i): StepReport => {
+    steps: run.attempts.map(({ before, outcome, guard, rolledBack }, i): StepReport => {
       const { step, sites, skipped, situation } = outcome;
       const [old, fresh] = [costOf(before).costs, costOf(situation).costs];
       return {
@@ -91,6 +91,7 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
         latencyMs: byTarget(profiles, (t) => latencyChange(old[t]!, fresh[t]!)),
         ...(needsCalibration(step) && { calibration: calibrationName(job.recipe) }),
         ...(guard && { guard }),
+        ...(rolledBack && { rolledBack }),
       };
     }),
     before: modelReport(first.counted, statSync(job.model).size, profiles, first.costs, isLeast),

@@ -1,7 +1,7 @@
 /** A report as one HTML file that needs nothing else: no script, no font, no address. */
 import path from 'node:path';
 import { MADE_UP_INPUTS, type Change, type LayerReport, type Report } from '../protocol';
-import { bytes, isOverBudget, ms, reportRemarks, reportRows, whole } from './reportTable';
+import { bytes, isOverBudget, ms, relative, reportRemarks, reportRows, whole } from './reportTable';
 
 export function reportHtml(report: Report): string {
   const { model, recipe, output, createdAt, environment, measured } = report;
@@ -34,6 +34,7 @@ ${table(
 ${after(report)}
 ${stepTable(report)}
 ${outputTable(report)}
+${waterfalls(report)}
 ${chart(report)}
 ${layerTable(report)}
 <h2>Files and environment</h2>
@@ -70,13 +71,15 @@ function after({ after: { targets } }: Report): string {
 
 function stepTable({ steps, after: { targets } }: Report): string {
   if (steps.length === 0) return '';
-  const rows = steps.map(({ title, pass, sites, skipped, seconds, latencyMs, guard }) => [
-    `${escape(title)} <code>${escape(pass)}</code>${guard?.dropped ? ' <b>left out</b>' : ''}`,
-    String(sites),
-    String(skipped.length),
-    `${seconds.toFixed(1)} s`,
-    ...targets.map(({ id }) => changeText(latencyMs[id], ms)),
-  ]);
+  const rows = steps.map(
+    ({ title, pass, sites, skipped, seconds, latencyMs, guard, rolledBack }) => [
+      `${escape(title)} <code>${escape(pass)}</code>${rolledBack ? ' <b>rolled back</b>' : guard?.dropped ? ' <b>left out</b>' : ''}`,
+      String(sites),
+      String(skipped.length),
+      `${seconds.toFixed(1)} s`,
+      ...targets.map(({ id }) => changeText(latencyMs[id], ms)),
+    ],
+  );
   const heads = targets.map(({ title }) => `Latency, ${escape(title)} ${badge('modelled')}`);
   return `<h2>Steps</h2>${calibrationNotes(steps)}${table(['Step', 'Sites', 'Skipped', 'Took', ...heads], rows)}`;
 }
@@ -107,10 +110,50 @@ ${data === MADE_UP_INPUTS ? MADE_UP : ''}
 ${table(['Output', 'SQNR', 'Cosine', 'Largest difference'], rows)}`;
 }
 
+// ---- steps
+
+const BAR = { width: 720, label: 300, words: 110, height: 22 } as const;
+const STEP_HEIGHT = 26;
+
+/** Latency from before to after, by each step that was kept, on each target. */
+function waterfalls(report: Report): string {
+  return report.after.targets.map((target) => waterfall(report, target)).join('\n');
+}
+
+type Target = Report['after']['targets'][number];
+
+function waterfall({ before, steps }: Report, { id, title, latencyMs }: Target): string {
+  const start = before.targets.find((target) => target.id === id)?.latencyMs;
+  if (start === undefined || steps.length === 0) return '';
+  const bars = [
+    { name: 'Before', from: 0, to: start, look: 'before' },
+    ...steps.flatMap(({ title: name, latencyMs: changes, guard, rolledBack }) => {
+      if (guard?.dropped || rolledBack) return [];
+      const { before: from = null, after: to = null } = changes[id] ?? {};
+      if (from === null || to === null) return [];
+      return [{ name, from, to, look: to > from ? 'loss' : 'gain' }];
+    }),
+    { name: 'After', from: 0, to: latencyMs, look: 'after' },
+  ];
+  const most = Math.max(...bars.flatMap(({ from, to }) => [from, to]));
+  if (most <= 0) return '';
+  const room = BAR.width - BAR.label - BAR.words;
+  const drawn = bars.map(({ name, from, to, look }, i) => {
+    const y = i * STEP_HEIGHT;
+    const [x, width] = [Math.min(from, to), Math.abs(to - from)].map((v) => (v / most) * room);
+    const words = look === 'before' || look === 'after' ? ms(to) : relative(from, to) || '±0 %';
+    return `<g><title>${escape(`${name}: ${ms(from)} → ${ms(to)}`)}</title>
+<text x="${BAR.label - 8}" y="${y + 17}" text-anchor="end">${escape(shortened(name))}</text>
+<rect class="${look}" x="${(BAR.label + x!).toFixed(1)}" y="${y + 4}" width="${Math.max(1, width!).toFixed(1)}" height="18"/>
+<text x="${(BAR.label + x! + width! + 6).toFixed(1)}" y="${y + 17}">${escape(words)}</text></g>`;
+  });
+  return `<h2>From before to after, ${escape(title)} ${badge('modelled')}</h2>
+<svg role="img" aria-label="Latency from before to after, step by step" viewBox="0 0 ${BAR.width} ${bars.length * STEP_HEIGHT}" width="${BAR.width}">${drawn.join('\n')}</svg>`;
+}
+
 // ---- layers
 
 const CHARTED = 25;
-const BAR = { width: 720, label: 300, height: 22 } as const;
 
 /** Bars of the layers that took longest, before above after. */
 function chart({ layers, after: { targets } }: Report): string {
@@ -189,7 +232,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 const escape = (text: string): string => text.replace(/[&<>"']/g, (c) => ENTITIES[c]!);
 
 const STYLE = `
-:root { color-scheme: light dark; --quiet: #666; --line: #8883; --before: #999; --after: #2a7de1; }
+:root { color-scheme: light dark; --quiet: #666; --line: #8883; --before: #999; --after: #2a7de1; --gain: #2a9d4a; --loss: #d1432f; }
 @media (prefers-color-scheme: dark) { :root { --quiet: #aaa; --after: #5aa0f2; } }
 body { font: 14px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
@@ -201,5 +244,6 @@ ul { border-left: 3px solid #2a9d4a; padding: .4rem .4rem .4rem 1.6rem; } ul.bad
 .kind { font-size: .75rem; font-weight: normal; border: 1px solid var(--line); border-radius: 3px; padding: 0 .3rem; }
 svg { max-width: 100%; height: auto; } svg text { font-size: 12px; fill: currentColor; }
 .before { fill: var(--before); background: var(--before); } .after { fill: var(--after); background: var(--after); }
+.gain { fill: var(--gain); } .loss { fill: var(--loss); }
 .key { display: inline-block; width: .8rem; height: .8rem; }
 `;

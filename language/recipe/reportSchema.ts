@@ -39,6 +39,11 @@ const step = z.object({
     z.string().meta({ description: 'The data that its ranges and statistics come from' }),
   ),
   guard: z.exactOptional(guard),
+  rolledBack: z.exactOptional(
+    z
+      .object({ reason: z.string(), node: z.exactOptional(z.string()) })
+      .meta({ description: 'It broke what has to hold after a step, and was left out' }),
+  ),
 });
 
 const model = z.object({

@@ -68,6 +68,13 @@ export function resultRemarks({
 }: Pick<Report, 'steps' | 'checks' | 'budget'>): string[] {
   return [
     ...budget.map(budgetText),
+    ...steps.flatMap(({ title, rolledBack }) => {
+      if (!rolledBack) return [];
+      const { reason, node } = rolledBack;
+      return [
+        `${title} was rolled back: ${reason}${node === undefined ? '' : `, at ${node} alone already`}`,
+      ];
+    }),
     ...steps.flatMap(({ title, guard }) => {
       if (!guard || guard.pays) return [];
       const gain = guard.gain === null ? 'an unknown share' : percent(guard.gain);
@@ -103,7 +110,8 @@ export function bytes(value: number): string {
   return `${(value / 2 ** 20).toFixed(2)} MiB`;
 }
 
-function relative(before: number | null, after: number | null): string {
+/** `−12.0 %`; empty where there is none. */
+export function relative(before: number | null, after: number | null): string {
   if (before === null || after === null || before === 0) return '';
   const change = after / before - 1;
   if (change === 0) return '±0 %';

@@ -22,7 +22,23 @@ export interface Attempt {
   readonly outcome: Outcome;
   /** Undefined: nobody asked. */
   readonly guard: GuardReport | undefined;
+  /** It broke what has to hold, and was left out. */
+  readonly rolledBack: RolledBack | undefined;
 }
+
+/** Why a step was left out after it had run. */
+export interface RolledBack {
+  readonly reason: string;
+  /** A layer that is wrong already when the step changes it alone. */
+  readonly node?: string;
+}
+
+/** Says what a step broke. @throws WhittleError where the recipe does not ask for it to be rolled back */
+export type StepCheck = (
+  before: Situation,
+  outcome: Outcome,
+  position: number,
+) => Promise<RolledBack | undefined>;
 
 /** Says whether a step pays. */
 export type Guard = (
@@ -31,15 +47,20 @@ export type Guard = (
   position: number,
 ) => Promise<GuardReport | undefined>;
 
-const unguarded: Guard = () => Promise.resolve(undefined);
+const nothing = () => Promise.resolve(undefined);
 
-/** Decides every step by planning it, or as `given` says. What the guard drops is as if it had not run. */
+export interface Watch {
+  readonly check?: StepCheck | undefined;
+  readonly guard?: Guard | undefined;
+}
+
+/** Plans and runs every step. What is rolled back, or what the guard drops, is as if it had not run. */
 export async function runSteps(
   base: Base,
   steps: readonly Step[],
   plan: (prepared: Prepared, position: number) => Promise<unknown>,
   signal: AbortSignal,
-  guard = unguarded,
+  { check = nothing, guard = nothing }: Watch = {},
 ): Promise<Run> {
   const known = new Set(checkGraph(base.graph));
   const outcomes: Outcome[] = [];
@@ -52,9 +73,10 @@ export async function runSteps(
     const decided = await plan(prepared, position);
     const outcome = applyDecisions(base, prepared, decided, false);
     requireValid(outcome, known);
-    const verdict = await guard(now, outcome, position);
-    if (!verdict?.dropped) outcomes.push(outcome);
-    attempts.push({ before: now, outcome, guard: verdict });
+    const rolledBack = await check(now, outcome, position);
+    const verdict = rolledBack ? undefined : await guard(now, outcome, position);
+    if (!rolledBack && !verdict?.dropped) outcomes.push(outcome);
+    attempts.push({ before: now, outcome, guard: verdict, rolledBack });
     decisions.push(decided);
   }
   return { outcomes, attempts, decisions };

@@ -82,6 +82,8 @@ export const recipeSchema = z.strictObject({
       maxAbs: z.number().min(0).optional(),
       /** Layers made to run on integers that ONNX Runtime may compute in floating point all the same. */
       unfused: z.int().min(0).optional(),
+      /** Leaves out a step that breaks any of this or that ONNX Runtime refuses, and goes on without it. */
+      rollback: z.boolean().optional(),
     })
     .optional(),
   /** What each step has to take off the latency; one that does not is reported, or left out. */

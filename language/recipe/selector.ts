@@ -39,7 +39,7 @@ function selectOperator(original: Graph, op: string): ReadonlySet<string> {
 const found = new WeakMap<Graph, Roles>();
 
 /** Roles of the original model, which is never edited. */
-function rolesOf({ graph, facts }: Original): Roles {
+export function rolesOf({ graph, facts }: Original): Roles {
   let known = found.get(graph);
   if (!known) found.set(graph, (known = roles(graph, facts)));
   return known;

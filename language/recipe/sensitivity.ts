@@ -101,12 +101,15 @@ async function analyse(
 ): Promise<Sensitivity> {
   const calibration = dataRequest(recipe.calibration, job);
   const evaluation = dataRequest(recipe.evaluation, job);
-  let fraction = 0;
+  let [from, to, fraction] = [0, 0, 0];
   const options = {
     data: calibration,
     sizes: inputSizes(base),
     signal,
-    onProgress: (detail: string) => onProgress(detail, fraction),
+    onProgress: (detail: string, part = 0) => {
+      fraction = Math.max(fraction, from + (to - from) * part);
+      onProgress(detail, fraction);
+    },
     runtimeEntry,
   };
   const earlier = recipe.steps.slice(0, -1);
@@ -115,14 +118,20 @@ async function analyse(
   const now = outcomes.at(-1)?.situation ?? base;
   const prepared = prepareStep(base, now, step);
   requireData(prepared, calibration);
-  fraction = SHARE.before;
   const judgedOn = calibration ?? evaluation ?? generatedData();
   const evidence = gatherEvidence(
     prepared.request,
     evidenceOptions({ ...options, data: judgedOn }),
   );
-  const found = await variantsOf({ pass: step.pass, request: prepared.request, evidence });
-  fraction = SHARE.variants;
+  const found = await variantsOf({
+    pass: step.pass,
+    request: prepared.request,
+    evidence,
+    onLayer(done, total) {
+      from = to = SHARE.before + ((SHARE.variants - SHARE.before) * done) / total;
+    },
+  });
+  [from, to] = [SHARE.variants, 1];
   const judged = job.byMetric
     ? await byMetric(now.graph, found, evaluation!, options)
     : await byOutputs(found, evidence, judgedOn);
@@ -145,7 +154,10 @@ async function byOutputs(
   evidence: Evidence,
   data: DataRequest,
 ): Promise<Judged> {
-  const deviations = await evidence.deviations(variants.map(({ graph }) => graph));
+  const deviations = await evidence.deviations(
+    variants.map(({ graph }) => graph),
+    variants.map(({ node }) => node),
+  );
   const layers = variants
     .map(({ node }, i) => ({ node, error: deviations[i]! }))
     .sort((a, b) => b.error - a.error)
@@ -160,7 +172,7 @@ async function byOutputs(
 interface MetricOptions {
   readonly sizes: Readonly<Record<string, readonly number[]>>;
   readonly signal: AbortSignal;
-  readonly onProgress: (detail: string) => void;
+  readonly onProgress: (detail: string, part: number) => void;
   readonly runtimeEntry?: string | undefined;
 }
 
@@ -170,11 +182,13 @@ async function byMetric(
   data: DataRequest,
   options: MetricOptions,
 ): Promise<Judged> {
-  const before = await evaluate(graph, data, options);
+  const of = (i: number, what: string) => (done: number) =>
+    options.onProgress(what, (i + done) / (variants.length + 1));
+  const before = await evaluate(graph, data, options, of(0, 'judging the model without the step'));
   const layers: { node: string; metric: number; drop: number }[] = [];
-  for (const { node, graph: changed } of variants) {
-    options.onProgress(`${before.metric} with ${node} alone`);
-    const { value } = await evaluate(changed, data, options);
+  for (const [i, { node, graph: changed }] of variants.entries()) {
+    const told = of(i + 1, `${before.metric} with ${node} alone`);
+    const { value } = await evaluate(changed, data, options, told);
     layers.push({ node, metric: value, drop: relativeDrop(before, before.value, value) });
   }
   layers.sort((a, b) => b.drop - a.drop);
@@ -185,13 +199,18 @@ async function evaluate(
   graph: Graph,
   data: DataRequest,
   { sizes, signal, runtimeEntry }: MetricOptions,
+  onProgress: (done: number) => void,
 ): Promise<Evaluation> {
   return withScratch((folder) => {
     const model = path.join(folder, 'model.onnx');
     writeModel(graph.model, graph.toRecord(), graph.opsets, model, signal);
     return runTask(
       { kind: 'evaluate', model, data, shapes: sizes },
-      { signal, entry: runtimeEntry },
+      {
+        signal,
+        entry: runtimeEntry,
+        onProgress: ({ done, total }) => onProgress(done / Math.max(1, total)),
+      },
     );
   });
 }

@@ -51,9 +51,10 @@ export async function verify(request: VerifyRequest, control: ApplyControl): Pro
     ({ version: runtime } = await runTask({ kind: 'load', model: reference }, options));
   });
   if (unloadable) return unavailable(`ONNX Runtime does not run the original: ${unloadable}`);
-  const loads: Check = (model) => failure(() => runTask({ kind: 'load', model }, options));
+  const loads = loading(control);
   const broken = await loads(candidate);
-  if (broken) throw await refusal(`ONNX Runtime refuses the result: ${broken}`, request, loads);
+  if (broken)
+    throw refusal(`ONNX Runtime refuses the result: ${broken}`, await request.blame(loads));
   const checks = await kernelChecks(request, control);
   requireIntegers(request, checks);
   const fidelity = await compare(request, control);
@@ -61,15 +62,13 @@ export async function verify(request: VerifyRequest, control: ApplyControl): Pro
   return { runtime, checks, fidelity, measured: await measure(request, control) };
 }
 
-async function refusal(
-  what: string,
-  { blame }: VerifyRequest,
-  isWrong: Check,
-): Promise<WhittleError> {
-  return blaming(what, await blame(isWrong));
-}
+/** Whether ONNX Runtime loads a model. */
+export const loading =
+  ({ signal, runtimeEntry }: ApplyControl): Check =>
+  (model) =>
+    failure(() => runTask({ kind: 'load', model }, { signal, entry: runtimeEntry }));
 
-function blaming(what: string, found: Blame | undefined): WhittleError {
+export function refusal(what: string, found: Blame | undefined): WhittleError {
   if (!found) return new WhittleError(what, { hint: 'Nothing was written' });
   const { step, pass, node } = found;
   return new WhittleError(what, {
@@ -78,8 +77,8 @@ function blaming(what: string, found: Blame | undefined): WhittleError {
   });
 }
 
-async function kernelChecks(
-  { candidate, quantised }: VerifyRequest,
+export async function kernelChecks(
+  { candidate, quantised }: Pick<VerifyRequest, 'candidate' | 'quantised'>,
   { signal, runtimeEntry }: ApplyControl,
 ): Promise<ResultChecks> {
   let checks: ResultChecks = { loads: true, kernels: {}, unfused: [] };
@@ -99,13 +98,19 @@ function requireIntegers(
   { tolerance, quantisedBy }: VerifyRequest,
   { unfused }: ResultChecks,
 ): void {
+  const wrong = tooManyUnfused(tolerance, unfused);
+  if (wrong !== undefined) throw refusal(wrong, quantisedBy(unfused[0]!.node));
+}
+
+export function tooManyUnfused(
+  tolerance: Tolerance | undefined,
+  unfused: ResultChecks['unfused'],
+): string | undefined {
   const [first] = unfused;
-  if (!first || tolerance?.unfused === undefined || unfused.length <= tolerance.unfused) return;
+  if (!first || tolerance?.unfused === undefined || unfused.length <= tolerance.unfused)
+    return undefined;
   const { node, kernel } = first;
-  throw blaming(
-    `ONNX Runtime computes ${unfused.length} of the quantised layers in floating point, ${tolerance.unfused} are tolerated: ${node} runs as ${kernel}`,
-    quantisedBy(node),
-  );
+  return `ONNX Runtime computes ${unfused.length} of the quantised layers in floating point, ${tolerance.unfused} are tolerated: ${node} runs as ${kernel}`;
 }
 
 async function requireTolerance(
@@ -114,17 +119,26 @@ async function requireTolerance(
   control: ApplyControl,
 ): Promise<void> {
   const { tolerance } = request;
-  if (!tolerance) return;
-  const wrong = fidelity.unavailable ?? beyondTolerance(tolerance, fidelity.outputs);
+  const wrong = tolerance && beyond(tolerance, fidelity);
   if (wrong === undefined) return;
-  throw await refusal(
-    `the result is beyond its tolerance: ${wrong}`,
-    request,
-    async (candidate) => {
-      const { outputs } = await compare({ ...request, candidate }, control);
-      return beyondTolerance(tolerance, outputs);
-    },
+  const blame = await request.blame((candidate) =>
+    compareOutputs({ ...request, candidate }, control),
   );
+  throw refusal(wrong, blame);
+}
+
+/** What of the declared tolerance a model breaks. */
+export async function compareOutputs(
+  request: Compared & Pick<VerifyRequest, 'tolerance'>,
+  control: ApplyControl,
+): Promise<string | undefined> {
+  const { tolerance } = request;
+  return tolerance && beyond(tolerance, await compare(request, control));
+}
+
+function beyond(tolerance: Tolerance, { unavailable, outputs }: Fidelity): string | undefined {
+  const wrong = unavailable ?? beyondTolerance(tolerance, outputs);
+  return wrong === undefined ? undefined : `the result is beyond its tolerance: ${wrong}`;
 }
 
 /** The message of what went wrong, or undefined. */
@@ -145,8 +159,13 @@ const unavailable = (reason: string): Checks => ({
   checks: { loads: null, kernels: {}, unfused: [] },
 });
 
+type Compared = Pick<
+  VerifyRequest,
+  'reference' | 'candidate' | 'evaluation' | 'calibration' | 'sizes'
+>;
+
 async function compare(
-  { reference, candidate, evaluation, calibration, sizes }: VerifyRequest,
+  { reference, candidate, evaluation, calibration, sizes }: Compared,
   control: ApplyControl,
 ): Promise<Fidelity> {
   const data = evaluation ?? calibration ?? generatedData();

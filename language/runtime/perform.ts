@@ -1,6 +1,7 @@
 /** Task kind → what does it. */
 import { assertNever } from '../errors';
 import { activations } from './perform/activations';
+import { capture } from './perform/capture';
 import { compare } from './perform/compare';
 import { deviations } from './perform/deviations';
 import { evaluate } from './perform/evaluate';
@@ -34,6 +35,8 @@ export function perform(task: Task, context: Context): Promise<Tasks[TaskKind][1
       return grams(task, context);
     case 'activations':
       return activations(task, context);
+    case 'capture':
+      return capture(task, context);
     case 'deviations':
       return deviations(task, context);
     case 'evaluate':

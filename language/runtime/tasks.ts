@@ -2,6 +2,7 @@
 import type { Description, MetricChoice } from '../data/description';
 import type { Sizes } from '../data/generated';
 import type { Score } from '../data/metrics/metric';
+import type { Interval } from '../data/metrics/paired';
 
 /** Kind → [request, answer]. */
 export interface Tasks {
@@ -10,6 +11,7 @@ export interface Tasks {
   moments: [CaptureRequest, Moments];
   grams: [GramsRequest, Grams];
   activations: [ActivationsRequest, Activations];
+  capture: [KindsRequest, Captured];
   deviations: [DeviationsRequest, Deviations];
   evaluate: [EvaluateRequest, Evaluation];
   compare: [CompareRequest, Comparison];
@@ -152,9 +154,62 @@ export interface ActivationPlace {
   readonly start: number;
 }
 
+/** Several kinds of statistics, captured in one pass over the data. */
+export interface KindsRequest extends CaptureRequest {
+  readonly moments?: boolean;
+  /** Bins that each value is told in at most; absent: none are counted. */
+  readonly histogramBins?: number;
+  /** The same for each channel by itself. */
+  readonly channelBins?: number;
+  readonly attentions?: readonly AttentionProbe[];
+}
+
+/** Where the probabilities of an attention can be read. */
+export type AttentionProbe =
+  | {
+      readonly kind: 'decomposed';
+      /** The softmax. */
+      readonly node: string;
+      /** Undefined where nothing tells: axis −3 is taken for the heads where there is one. */
+      readonly heads: number | undefined;
+    }
+  /** One operator for all of it. */
+  | { readonly kind: 'fused'; readonly node: string };
+
+export interface Captured extends Basis {
+  readonly moments: ReadonlyMap<string, ChannelStatistics>;
+  readonly histograms: ReadonlyMap<string, Histogram>;
+  readonly channelHistograms: ReadonlyMap<string, readonly Histogram[]>;
+  /** By node of the probe. */
+  readonly attentions: ReadonlyMap<string, AttentionMap>;
+  /** Values, and nodes of probes, of which there is nothing to tell, with the reason. */
+  readonly skipped: ReadonlyMap<string, string>;
+}
+
+/** Bin `i` counts the elements in [start + i·width, start + (i+1)·width). Empty bins at both ends are left out. */
+export interface Histogram {
+  readonly start: number;
+  /** A power of two. */
+  readonly width: number;
+  readonly counts: Float64Array;
+}
+
+/** Mean attention over the samples: how much each query takes of each key. */
+export interface AttentionMap {
+  /** Maps that went into each mean: samples, times windows where the model has them. */
+  readonly count: number;
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+  /** `heads` × `queries` × `keys`. */
+  readonly mean: Float64Array;
+}
+
 export interface DeviationsRequest extends Common {
   readonly reference: string;
   readonly candidates: readonly string[];
+  /** What progress calls the candidates; default: their files. */
+  readonly names?: readonly string[];
   readonly data: DataRequest;
 }
 
@@ -184,6 +239,8 @@ export interface CompareRequest extends Common {
   readonly data: DataRequest;
   /** Instead of the data set's own. */
   readonly metric?: MetricChoice;
+  /** Whether to say how far chance may have moved the loss of the metric: takes twenty times the judging. */
+  readonly interval?: boolean;
 }
 
 export interface Comparison extends Basis {
@@ -225,6 +282,8 @@ export interface MetricComparison {
   readonly candidate: Score;
   /** Relative loss, positive when worse. */
   readonly drop: number;
+  /** Of the loss, paired, at 95 %, where it was asked for; null where a metric is not finite. */
+  readonly interval?: Interval | null;
 }
 
 export interface MeasureRequest {

@@ -1,7 +1,7 @@
 /** What a measured sensitivity stands on, and what of it still holds when the recipe has changed. */
 import { statSync } from 'node:fs';
 import { dataSummary, type Subject } from '../design/design';
-import { layersShown, type ViewRequest } from '../design/view';
+import { drawnIn, type ViewRequest } from '../design/view';
 import type { Graph } from '../graph/graph';
 import type { EffectsInView, EffectsRequest, Sensitivity, StepSensitivity } from '../protocol';
 import { enabledSteps } from '../recipe/decisions';
@@ -113,11 +113,4 @@ function sitesOf(subject: Subject, step: Step): ReadonlySet<string> | undefined 
   const left = new Set(outcome.skipped.map(({ node }) => node));
   const sites = outcome.sites.filter(({ node }) => !left.has(node));
   return new Set(sites.map(({ node }) => originIn(graph, node)));
-}
-
-/** By layer of the original model, the innermost visible node that it is drawn in: frames come before what they hold. */
-function drawnIn(picture: ViewRequest): ReadonlyMap<string, string> {
-  const drawn = new Map<string, string>();
-  for (const [id, layers] of layersShown(picture)) for (const layer of layers) drawn.set(layer, id);
-  return drawn;
 }

@@ -2,7 +2,14 @@
 import { fork } from 'node:child_process';
 import path from 'node:path';
 import { CancelledError, WhittleError } from '../errors';
-import type { CalibrateRequest, DataReference, Sensitivity, TargetInfo } from '../protocol';
+import type { AskedActivations } from '../recipe/activations';
+import type {
+  CalibrateRequest,
+  DataReference,
+  NodeActivations,
+  Sensitivity,
+  TargetInfo,
+} from '../protocol';
 
 /** A recipe over a model. */
 export interface About {
@@ -22,6 +29,7 @@ export type JobRequest =
       readonly calibration: DataReference | undefined;
     } & About)
   | ({ readonly kind: 'sensitivity'; readonly step: number; readonly byMetric: boolean } & About)
+  | ({ readonly kind: 'activations'; readonly asked: AskedActivations } & About)
   | ({ readonly kind: 'plan' } & About)
   | ({ readonly kind: 'calibrate' } & Pick<CalibrateRequest, 'device'>);
 
@@ -34,6 +42,7 @@ export type JobAnswer =
     }
   | { readonly kind: 'applied'; readonly output: string; readonly report: string }
   | { readonly kind: 'analysed'; readonly sensitivity: Sensitivity }
+  | { readonly kind: 'captured'; readonly activations: NodeActivations }
   | { readonly kind: 'planned'; readonly decisions: readonly unknown[] }
   | { readonly kind: 'calibrated'; readonly target: TargetInfo; readonly file: string }
   | { readonly kind: 'cancelled' }
@@ -43,6 +52,7 @@ export type JobAnswer =
 interface Answers {
   apply: 'applied';
   sensitivity: 'analysed';
+  activations: 'captured';
   plan: 'planned';
   calibrate: 'calibrated';
 }

@@ -1,4 +1,5 @@
 /** The first save gives a recipe its file: the editor is replaced, and the keyboard stays where it is. */
+import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
@@ -42,7 +43,7 @@ test('a palette that was opened meanwhile stays open', async () => {
   await unsaved.replaced();
   await openedDesigner(workbench);
   await workbench.page.waitForTimeout(2000);
-  await workbench.page.locator('.quick-input-widget').waitFor({ timeout: 100 });
+  assert(await workbench.page.locator('.quick-input-widget').isVisible());
   await press('Escape');
 });
 

@@ -1,4 +1,5 @@
 /** The recipe and its forms. */
+import { checkAccessibility } from './accessibility.mjs';
 import { equal, holds, suite } from './checks.mjs';
 
 const TITLES = ['Top-k by class attention', 'INT8 static'];
@@ -248,4 +249,44 @@ await suite('recipe', (check) => {
       );
     },
   );
+
+  for (const theme of ['dark', 'light-modern', 'hc-black'])
+    check(
+      `a chip on a layer chooses its bits, in ${theme}`,
+      { steps: 'int4', theme },
+      async ({ page, id, until, sent }) => {
+        const layer = '/patch_embed';
+        const totals = () => id('totals-fpga.zcu102-dpu').locator('td').first().textContent();
+        const before = await totals();
+        await id(`bits-${layer}`).click();
+        const items = () => id('bits-menu').getByRole('menuitem').allTextContents();
+        equal(await items(), ['2 bits', '4 bits✓', '8 bits', 'Not rounded'], 'choices');
+        equal(await checkAccessibility(page), []);
+        await id('menu-bits-8').click();
+        const edit = { kind: 'bits', step: 0, nodes: [layer], bits: 8 };
+        await until(() => sent('edit'), [edit], 'edit');
+        await until(totals, (now) => now !== before, 'new totals');
+        await page.keyboard.press('Control+z');
+        await until(totals, before, 'undone');
+
+        await id(`node-${layer}`).click();
+        await page.keyboard.press('b');
+        await id('bits-menu').waitFor();
+        await page.keyboard.press('End');
+        await page.keyboard.press('Enter');
+        await until(
+          () => sent('edit').then((all) => all.at(-1)),
+          { ...edit, bits: null },
+          'left out by keyboard',
+        );
+        await until(() => id(`bits-${layer}`).textContent(), 'float', 'the chip says so');
+      },
+    );
+
+  check('what holds no weights has no bits', { steps: 'int4' }, async ({ page, id }) => {
+    await id('node-/pos_embed').click();
+    await page.keyboard.press('b');
+    await page.getByText('has no bits to choose').waitFor();
+    equal(await page.getByTestId('bits-menu').count(), 0);
+  });
 });

@@ -22,6 +22,7 @@ export function viewNode(id: string, patch: Partial<ViewNode> = {}): ViewNode {
     status: 'kept',
     family: null,
     chips: [],
+    rounding: null,
     cost: {
       macs: NOTHING,
       parameters: NOTHING,

@@ -1,6 +1,8 @@
 /** The designer's actions, whoever asks for them: a key, a button, or a command that people bound a key to. */
 import type { DesignerAction } from '../../language/protocol';
+import type { Capturing } from './capturing';
 import type { Recipe } from './recipe';
+import type { RooflineControl } from './roofline';
 import type { Selection } from './selection';
 import type { Sensing } from './sensing';
 import type { Popup, State } from './state';
@@ -16,14 +18,22 @@ export const KEYS: Readonly<Record<string, DesignerAction>> = {
   t: 'pickTarget',
   h: 'pickMetric',
   w: 'why',
+  r: 'roofline',
   s: 'sensitivity',
+  a: 'activations',
 };
 
+interface Parts {
+  readonly store: Store<State>;
+  readonly selection: Selection;
+  readonly recipe: Recipe;
+  readonly sensing: Sensing;
+  readonly capturing: Capturing;
+  readonly roofline: RooflineControl;
+}
+
 export function createActions(
-  store: Store<State>,
-  selection: Selection,
-  recipe: Recipe,
-  sensing: Sensing,
+  { store, selection, recipe, sensing, capturing, roofline }: Parts,
   fit: () => void,
 ): Actions {
   const show = (popup: Popup) => store.set({ popup });
@@ -45,6 +55,7 @@ export function createActions(
       });
       requestAnimationFrame(() => document.getElementById('why')?.focus());
     },
+    roofline: roofline.toggle,
     openBlock() {
       const { current } = store.get();
       if (current !== null) selection.open(current);
@@ -62,6 +73,7 @@ export function createActions(
     removeStep: onStep(recipe.remove),
     sensitivity: sensing.ask,
     excludeLayer: sensing.exclude,
+    activations: capturing.ask,
   };
 }
 

@@ -10,12 +10,14 @@ import { setStrings, text } from '../strings';
 import { createActions, type Actions } from './actions';
 import { announce } from './announcing';
 import { createApplying, type ApplyControl } from './applying';
+import { createCapturing, type Capturing } from './capturing';
 import { createDesignLoader } from './designLoader';
 import { createDetails, type Details } from './details';
 import { createDragging, type Dragging } from './dragging';
 import { createFinding, type Finding } from './finding';
 import { recalled, rememberChanges } from './memory';
 import { createRecipe, type Recipe } from './recipe';
+import { createRoofline, type RooflineControl } from './roofline';
 import { createSensing, type Sensing } from './sensing';
 import { createSelection, type Selection } from './selection';
 import { INITIAL, type State } from './state';
@@ -31,6 +33,8 @@ export interface App {
   readonly finding: Finding;
   readonly applying: ApplyControl;
   readonly sensing: Sensing;
+  readonly capturing: Capturing;
+  readonly roofline: RooflineControl;
   readonly actions: Actions;
   readonly setTarget: (target: string) => void;
   readonly setMetric: (metric: Metric | 'effects') => void;
@@ -53,13 +57,19 @@ export function createApp(host: Host): App {
   const sensing = createSensing({ host, store, selection, recipe, finding }, () =>
     designs.refresh(),
   );
-  const actions = createActions(store, selection, recipe, sensing, () => fit?.());
+  const capturing = createCapturing(host, store);
+  const roofline = createRoofline(host, store, selection, finding);
+  const actions = createActions({ store, selection, recipe, sensing, capturing, roofline }, () =>
+    fit?.(),
+  );
 
   function arrived(design: Design, isDraft: boolean): void {
     store.set({ design });
     if (isDraft) return;
     recipe.arrived(design);
+    capturing.arrived(design);
     details.renew();
+    roofline.renew();
   }
 
   function changed(): void {
@@ -89,6 +99,7 @@ export function createApp(host: Host): App {
   const tellKeyboard = (here: boolean) => void host.request('keyboard', { here });
   window.addEventListener('focus', () => tellKeyboard(true));
   window.addEventListener('blur', () => tellKeyboard(false));
+  if (document.hasFocus()) tellKeyboard(true); // it may have come before this program
   void start(host, store, () => designs.refresh());
 
   return {
@@ -101,6 +112,8 @@ export function createApp(host: Host): App {
     finding,
     applying: createApplying(host, store),
     sensing,
+    capturing,
+    roofline,
     actions,
     setTarget(target) {
       showTarget(target);

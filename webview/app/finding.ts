@@ -39,8 +39,8 @@ export function findIn(nodes: readonly ViewNode[], source: string): FindResult {
 }
 
 export interface Finding {
-  /** Selects a node and brings it into view, opening what hides it. */
-  readonly show: (id: string, from?: 'effects') => Promise<void>;
+  /** Selects a node and brings it into view, opening what hides it; false where it is not known. */
+  readonly show: (id: string, from?: 'effects') => Promise<boolean>;
   /** Makes closed blocks searchable, unless the model is too large for that. */
   readonly prepare: () => Promise<void>;
   readonly forget: () => void;
@@ -70,6 +70,7 @@ export function createFinding(host: Host, store: Store<State>, selection: Select
       const nodes = searchable(store.get());
       const node = nodes.find((candidate) => candidate.id === id);
       if (node) selection.reveal(id, ancestors(node, parentsOf(nodes)), from);
+      return node !== undefined;
     },
     prepare() {
       if (store.get().everything) return Promise.resolve();

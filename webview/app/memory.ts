@@ -18,16 +18,18 @@ export function rememberChanges(host: Host, store: Store<State>): void {
   });
 }
 
-export function memoryOf({ open, viewport, selected, metric, folded }: State): ViewMemory {
-  return { open, viewport, selected, metric, folded };
+export function memoryOf(state: State): ViewMemory {
+  const { open, viewport, selected, metric, folded, rooflineOpen: roofline } = state;
+  return { open, viewport, selected, metric, folded, roofline };
 }
 
 /** What a memory, perhaps of another version, says of the state. */
 export function recalled(memory: ViewMemory | null): Partial<State> {
   if (!memory) return {};
-  const { open, viewport, selected, folded } = memory;
+  const { open, viewport, selected, folded, roofline: rooflineOpen = false } = memory;
   const metric = METRICS.includes(memory.metric) ? memory.metric : 'latency';
-  return { open, viewport, selected, current: selected[0] ?? null, metric, folded };
+  const current = selected[0] ?? null;
+  return { open, viewport, selected, current, metric, folded, rooflineOpen };
 }
 
 function same(a: ViewMemory, b: ViewMemory): boolean {

@@ -11,7 +11,12 @@ import type { Store } from './store';
 
 export interface Recipe {
   /** Adds a step at these selectors; none means wherever the pass works by default. */
-  readonly add: (pass: string, at: readonly string[], blocks?: number) => void;
+  readonly add: (
+    pass: string,
+    at: readonly string[],
+    blocks?: number,
+    parameters?: StepSummary['parameters'],
+  ) => void;
   /** Writes a parameter, unless it is so already. */
   readonly set: (draft: Draft) => void;
   /** Shows a parameter in motion. */
@@ -24,6 +29,8 @@ export interface Recipe {
   readonly except: (step: number, node: string, excepted: boolean) => void;
   /** Has a layer done by a step of its own, with another value of a parameter. */
   readonly part: (step: number, node: string, parameter: string, value: number) => void;
+  /** Gives the layers of a step that these selectors name other bits than the rest: `own` again those of the step. */
+  readonly bits: (step: number, nodes: readonly string[], bits: number | 'own' | null) => void;
   readonly setTargets: (targets: readonly string[]) => void;
   readonly bind: (symbol: string, size: number) => void;
   readonly undo: () => void;
@@ -70,9 +77,9 @@ export function createRecipe(host: Host, store: Store<State>, designs: DesignLoa
   const steps = (): readonly StepSummary[] => store.get().design?.recipe?.steps ?? [];
 
   return {
-    add(pass, at, blocks = 0) {
+    add(pass, at, blocks = 0, parameters = {}) {
       const count = steps().length;
-      void edit({ kind: 'add', pass, at }, (design) => {
+      void edit({ kind: 'add', pass, at, parameters }, (design) => {
         const added = addedStep(design, pass, count);
         if (added === null) return false;
         store.set({ step: added, focus: { on: 'parameter' } });
@@ -149,6 +156,14 @@ export function createRecipe(host: Host, store: Store<State>, designs: DesignLoa
         announce(store, text('say.parted', words));
         return true;
       });
+    },
+    bits(step, nodes, bits) {
+      const { title = '', sites = 0, at = [] } = steps()[step] ?? {};
+      if (bits === null && sites === 1 && !at.every((name) => nodes.includes(name))) {
+        store.set({ notice: text('effects.onlyOne', { title }) });
+        return;
+      }
+      void edit({ kind: 'bits', step, nodes, bits }, announceTotals);
     },
     setTargets: (targets) => {
       void edit({ kind: 'targets', targets });

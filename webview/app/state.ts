@@ -3,11 +3,13 @@ import type {
   DesignRequest,
   Gain,
   Metric,
+  NodeActivations,
   NodeDetails,
   PassInfo,
   Places,
   Progress,
   Report,
+  Roofline,
   Session,
   StepSensitivity,
   TargetInfo,
@@ -45,7 +47,12 @@ export interface Offer {
 export type Popup =
   | { readonly kind: 'passes'; readonly anchor: 'canvas' | 'library' }
   | { readonly kind: 'target' | 'metric' | 'addTarget' | 'analyseStep' }
-  | { readonly kind: 'menu'; readonly node: string; readonly x: number; readonly y: number };
+  | {
+      readonly kind: 'menu' | 'bits';
+      readonly node: string;
+      readonly x: number;
+      readonly y: number;
+    };
 
 export type Applying =
   | { readonly state: 'no' }
@@ -67,9 +74,18 @@ export type Analysing =
     }
   | { readonly state: 'failed'; readonly step: number; readonly message: string };
 
+/** A capture of activations under way. */
+export type Capture =
+  | { readonly state: 'no' }
+  | {
+      readonly state: 'running' | 'cancelling';
+      readonly node: string;
+      readonly progress: Progress | null;
+    };
+
 /** Where the keyboard should be once it is on screen. */
 export type FocusWish =
-  | { readonly on: 'parameter' | 'effects' | 'analysing' }
+  | { readonly on: 'parameter' | 'effects' | 'analysing' | 'roofline' | 'rooflineButton' }
   | { readonly on: 'node' | 'step'; readonly id: string };
 
 export interface State {
@@ -115,6 +131,10 @@ export interface State {
   readonly details: Readonly<Record<string, Loaded<NodeDetails>>>;
   readonly tensors: Readonly<Record<string, Loaded<TensorStatistics>>>;
 
+  /** What was measured of nodes, on the model and data as they are. */
+  readonly activations: Readonly<Record<string, Loaded<NodeActivations>>>;
+  readonly capturing: Capture;
+
   readonly analysing: Analysing;
   /** What was measured last, stale or not. */
   readonly sensitivity: StepSensitivity | null;
@@ -124,6 +144,14 @@ export interface State {
   readonly effectsOpen: boolean;
   /** The layer of the table that the keyboard is at. */
   readonly effectRow: number;
+
+  readonly rooflineOpen: boolean;
+  /** What was answered last, null while nothing was. */
+  readonly roofline: Loaded<Roofline> | null;
+  /** As a table, in place of a chart. */
+  readonly rooflineTable: boolean;
+  /** The layer of the chart that the keyboard or the pointer is at; null: the dearest. */
+  readonly rooflineAt: string | null;
 
   readonly folded: readonly string[];
   readonly viewport: ViewMemory['viewport'];
@@ -163,11 +191,17 @@ export const INITIAL: State = {
   found: null,
   details: {},
   tensors: {},
+  activations: {},
+  capturing: { state: 'no' },
   analysing: { state: 'no' },
   sensitivity: null,
   showsEffects: false,
   effectsOpen: false,
   effectRow: 0,
+  rooflineOpen: false,
+  roofline: null,
+  rooflineTable: false,
+  rooflineAt: null,
   folded: [],
   viewport: null,
   backend: 'ready',

@@ -6,7 +6,7 @@ import { Amount } from '../common/amount';
 import { Icon } from '../common/icon';
 import { percent } from '../format';
 import { text } from '../strings';
-import { Chips } from './chips';
+import { Bits, Chips } from './chips';
 import { useDetail } from './detail';
 import type { NodeEffect } from '../sensitivity/effects';
 import type { CardNode, Says } from './flow';
@@ -57,7 +57,7 @@ function Near({ node, says }: SayingProps) {
       <Shape node={node} />
       {metric === 'latency' && says === 'cost' && <Strip parts={node.strip} />}
       <div className={`card-foot${isCrowded(node) ? ' is-crowded' : ''}`}>
-        <Chips chips={node.chips} />
+        <Chips node={node} />
         <Saying node={node} says={says} />
       </div>
     </>
@@ -69,17 +69,11 @@ function Middle({ node, says }: SayingProps) {
     <>
       <div className="card-line">
         <span className="card-title">{node.title}</span>
-        <Bits chips={node.chips} />
+        <Bits node={node} />
       </div>
       <Saying node={node} says={says} />
     </>
   );
-}
-
-/** The precision that the recipe gives a node, where there is no room for all that it did. */
-function Bits({ chips }: { readonly chips: ViewNode['chips'] }) {
-  const bits = chips.find(({ family }) => family === 'quantize');
-  return bits ? <span className="card-bits family-quantize">{bits.text}</span> : null;
 }
 
 /** Letters of chips that leave room for the cost and what it was before. */

@@ -3,6 +3,7 @@ import { useCallback, type KeyboardEvent } from 'react';
 import type { GraphView } from '../../language/protocol';
 import type { App } from '../app/app';
 import { useApp } from '../app/context';
+import { openBits } from '../designer/bitsMenu';
 import { reducedMotion } from '../common/motion';
 import { firstNode, neighbour, type Direction } from './navigate';
 
@@ -51,6 +52,9 @@ function act(app: App, view: GraphView, event: KeyboardEvent): boolean {
   switch (event.key) {
     case 'Enter':
       if (node) app.selection.open(node.id);
+      return true;
+    case 'b':
+      if (node) openBits(app, node, event.target as Element);
       return true;
     case ' ':
       if (node) app.selection.pick(node.id, true);

@@ -20,6 +20,7 @@ export type IconName =
   | 'folder-opened'
   | 'go-to-file'
   | 'graph'
+  | 'graph-scatter'
   | 'gripper'
   | 'history'
   | 'info'

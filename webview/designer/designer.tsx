@@ -15,6 +15,7 @@ import { Skeleton } from '../states/skeleton';
 import { text } from '../strings';
 import { Totals } from '../totals/totals';
 import { Header } from './header';
+import { BitsMenu } from './bitsMenu';
 import { NodeMenu } from './nodeMenu';
 import { PassPicker } from './passPicker';
 
@@ -68,6 +69,7 @@ export function Designer() {
       <DropOffer />
       <DragGhost />
       <NodeMenu />
+      <BitsMenu />
     </div>
   );
 }

@@ -3,6 +3,7 @@ import type { App } from '../app/app';
 import { useApp, useView } from '../app/context';
 import { Menu, type MenuEntry } from '../common/menu';
 import { copyText } from '../common/copyText';
+import { bitsEntries } from './bitsMenu';
 import { text } from '../strings';
 
 /** What can be done with a node. */
@@ -21,6 +22,7 @@ export function NodeMenu() {
       label: text('menu.addPass'),
       entries: node.at.length === 0 ? [] : passEntries(app, passes, node.id),
     },
+    { kind: 'submenu', id: 'bits', label: text('menu.bits'), entries: bitsEntries(app, node) },
     { kind: 'separator', id: 'after-add' },
     {
       kind: 'item',

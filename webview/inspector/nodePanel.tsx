@@ -4,6 +4,7 @@ import { useApp, useView } from '../app/context';
 import { Amount, Difference } from '../common/amount';
 import { exact } from '../format';
 import { counted, text } from '../strings';
+import { Activations } from './activations';
 import { Row, Section } from './section';
 import { Tensors } from './tensors';
 import { Values } from './values';
@@ -96,6 +97,7 @@ function Body({ details }: { readonly details: NodeDetails }) {
           </dl>
         </Section>
       )}
+      <Activations id={details.id} />
       <Tensors tensors={tensors} />
     </>
   );

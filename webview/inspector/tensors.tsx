@@ -2,6 +2,7 @@ import type { TensorStatistics, TensorSummary } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
 import { exact, percent, plain, quantity } from '../format';
 import { text } from '../strings';
+import { Histogram } from './histogram';
 import { Section } from './section';
 
 /** Weights; their statistics are read from the file when asked for. */
@@ -60,31 +61,5 @@ function Statistics({ statistics }: { readonly statistics: TensorStatistics }) {
         {text('tensor.elements', { count: exact(elements) })}
       </figcaption>
     </figure>
-  );
-}
-
-const HEIGHT = 48;
-
-function Histogram({
-  counts,
-  label,
-}: {
-  readonly counts: readonly number[];
-  readonly label: string;
-}) {
-  const most = Math.max(1, ...counts);
-  return (
-    <svg
-      className="histogram"
-      role="img"
-      aria-label={label}
-      viewBox={`0 0 ${counts.length} ${HEIGHT}`}
-      preserveAspectRatio="none"
-    >
-      {counts.map((count, bin) => {
-        const height = count === 0 ? 0 : Math.max(1, (count / most) * HEIGHT);
-        return <rect key={bin} x={bin + 0.06} y={HEIGHT - height} width={0.88} height={height} />;
-      })}
-    </svg>
   );
 }

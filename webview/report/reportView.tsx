@@ -3,6 +3,7 @@ import { MADE_UP_INPUTS, type Report } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
 import { Button } from '../common/elements';
 import { Icon } from '../common/icon';
+import { signedPercent, sizePercent } from '../format';
 import { text } from '../strings';
 import { Skeleton } from '../states/skeleton';
 import { Environment } from './environment';
@@ -34,7 +35,7 @@ function Page({ report }: { readonly report: Report }) {
           <p className="quiet">
             {text('report.from', {
               model: fileName(report.model.path),
-              recipe: fileName(report.recipe.path),
+              recipe: fileName(report.recipe.path) || text('report.untitledRecipe'),
               when: new Date(report.createdAt).toLocaleString(),
             })}
           </p>
@@ -59,6 +60,7 @@ function Page({ report }: { readonly report: Report }) {
         </div>
       </header>
       <MadeUp report={report} />
+      <LeftOut steps={report.steps} />
       <Skipped steps={report.steps} />
       <Headline report={report} />
       {target != null && (
@@ -84,6 +86,22 @@ function MadeUp({ report: { fidelity, steps } }: { readonly report: Report }) {
   return notes.map((note) => (
     <p key={note} className="report-note report-note-loud" role="note" data-testid="report-made-up">
       <Icon name="warning" /> {note}
+    </p>
+  ));
+}
+
+/** Steps that the recipe's guard or tolerance took back: as if they had not run. */
+function LeftOut({ steps }: Pick<Report, 'steps'>) {
+  const notes = steps.flatMap(({ title, guard, rolledBack }, step) => {
+    if (rolledBack) return [[step, text('report.rolledBack', { title, ...rolledBack })] as const];
+    if (!guard?.dropped) return [];
+    const gain = guard.gain === null ? text('unknown') : signedPercent(-guard.gain);
+    const words = { title, gain, on: guard.on, least: sizePercent(guard.minGain) };
+    return [[step, text('report.dropped', words)] as const];
+  });
+  return notes.map(([step, note]) => (
+    <p key={step} className="report-note report-note-loud" data-testid={`left-out-${step}`}>
+      <Icon name="discard" /> {note}
     </p>
   ));
 }

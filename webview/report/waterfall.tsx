@@ -11,7 +11,7 @@ interface Bar {
   readonly words: string;
 }
 
-/** Latency from before to after, step by step. */
+/** Latency from before to after, by each step that was kept. */
 export function Waterfall({
   report,
   target,
@@ -72,6 +72,7 @@ function barsOf({ before, after, steps }: Report, target: string): Bar[] {
   return [
     total(text('report.before'), start),
     ...steps.flatMap((step) => {
+      if (step.guard?.dropped || step.rolledBack) return [];
       const change = step.latencyMs[target];
       if (change?.before == null || change.after === null) return [];
       const { before: from, after: to } = change;

@@ -4,10 +4,15 @@ import type { PassInfo, StepSummary } from '../../language/protocol';
 /** The next finer choice of a step; null where its pass has none, or the step is at the finest. */
 export function moreBits(pass: PassInfo | undefined, step: StepSummary): number | null {
   const now = step.parameters.bits;
-  const choices = pass?.parameters.properties.bits?.enum ?? [];
   if (typeof now !== 'number') return null;
-  const finer = choices.filter((bits) => typeof bits === 'number').filter((bits) => bits > now);
+  const finer = bitsOf(pass).filter((bits) => bits > now);
   return finer.length > 0 ? Math.min(...finer) : null;
+}
+
+/** What the pass can round to, in ascending order; nothing where it has no choice. */
+export function bitsOf(pass: PassInfo | undefined): number[] {
+  const choices = pass?.parameters.properties.bits?.enum ?? [];
+  return choices.filter((bits) => typeof bits === 'number').sort((a, b) => a - b);
 }
 
 /** The bits that another step of the same pass gives a layer that this one leaves out. */

@@ -11,6 +11,7 @@ export function Budget({ ms, maxMs }: { readonly ms: number | null; readonly max
   });
   return (
     <div className={`budget${used > 1 ? ' budget-exceeded' : ''}`}>
+      <span>{used > 1 ? text('totals.overBudget', { words }) : words}</span>
       <div
         className="budget-bar"
         role="meter"
@@ -21,7 +22,6 @@ export function Budget({ ms, maxMs }: { readonly ms: number | null; readonly max
       >
         <span style={{ width: `${Math.min(1, used) * 100}%` }} />
       </div>
-      <span>{used > 1 ? text('totals.overBudget', { words }) : words}</span>
     </div>
   );
 }

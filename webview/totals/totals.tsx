@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'react';
 import type { Change, TargetTotals } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
 import { Amount, Difference } from '../common/amount';
@@ -6,6 +7,7 @@ import { IconButton } from '../common/iconButton';
 import { QuickPick } from '../common/quickPick';
 import { targetItems } from '../designer/pickers';
 import { exact, quantity, type Unit } from '../format';
+import { RooflinePanel } from '../roofline/rooflinePanel';
 import { text } from '../strings';
 import { Budget } from './budget';
 
@@ -14,6 +16,7 @@ export function Totals() {
   const totals = useView((state) => state.design?.totals) ?? [];
   const recipe = useView((state) => state.design?.recipe ?? null);
   const target = useView((state) => state.target);
+  const hasRoofline = useView((state) => state.rooflineOpen);
   return (
     <section className="totals" aria-label={text('totals.label')} data-testid="totals">
       <Counts />
@@ -22,14 +25,13 @@ export function Totals() {
           <thead>
             <tr>
               <th scope="col">{text('totals.target')}</th>
-              <th scope="col" colSpan={3}>
+              <th scope="col" colSpan={2}>
                 {text('metric.latency')}
               </th>
               <th scope="col">{text('metric.energy')}</th>
               <th scope="col">{text('totals.memory')}</th>
               <th scope="col">{text('totals.bound')}</th>
               <th scope="col">{text('totals.budget')}</th>
-              <th scope="col">{text('totals.basis')}</th>
             </tr>
           </thead>
           <tbody>
@@ -45,6 +47,7 @@ export function Totals() {
           </tbody>
         </table>
       </div>
+      {hasRoofline && <RooflinePanel />}
     </section>
   );
 }
@@ -68,7 +71,7 @@ function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
       data-testid={`totals-${target}`}
       onClick={() => app.setTarget(target)}
     >
-      <th scope="row">
+      <th scope="row" className="totals-name">
         <button
           type="button"
           className="totals-target"
@@ -99,19 +102,23 @@ function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
             onClick={() => app.recipe.setTargets(chosen.filter((id) => id !== target))}
           />
         )}
+        <small className="totals-basis" title={basis}>
+          {basis}
+        </small>
       </th>
       <td className="totals-number">
         <Amount change={latencyMs} unit="time" />
+        <Confidence confidence={confidence} />
       </td>
       <td className="totals-difference">
         <Difference change={latencyMs} />
       </td>
-      <td>
-        <Confidence confidence={confidence} />
-      </td>
       <td className="totals-number">
         {energyMj.after === null && latencyMs.after !== null ? (
-          <span className="quiet">{text('totals.noEnergy')}</span>
+          <span className="quiet" title={text('totals.noEnergy')}>
+            <span aria-hidden="true">–</span>
+            <span className="hidden">{text('totals.noEnergy')}</span>
+          </span>
         ) : (
           <Amount change={energyMj} unit="energy" />
         )}
@@ -129,9 +136,6 @@ function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
         ) : (
           <Budget ms={latencyMs.after} maxMs={maxMs} />
         )}
-      </td>
-      <td className="quiet totals-basis" title={basis}>
-        {basis}
       </td>
     </tr>
   );
@@ -181,6 +185,7 @@ function Counts() {
       <Count name={text('metric.macs')} change={counts.macs} unit="macs" />
       <Count name={text('metric.parameters')} change={counts.parameters} unit="count" />
       <Count name={text('node.weights')} change={counts.weightBytes} unit="bytes" />
+      <RooflineButton />
       {recipe && (
         <div className="picker picker-up">
           <IconButton
@@ -207,6 +212,31 @@ function Counts() {
         </div>
       )}
     </div>
+  );
+}
+
+function RooflineButton() {
+  const app = useApp();
+  const open = useView((state) => state.rooflineOpen);
+  const wanted = useView((state) => state.focus?.on === 'rooflineButton');
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!wanted) return;
+    button.current?.focus();
+    app.store.set({ focus: null });
+  }, [app, wanted]);
+  return (
+    <button
+      ref={button}
+      type="button"
+      className="roofline-button"
+      aria-expanded={open}
+      title={`${text('roofline.open')} (r)`}
+      data-testid="roofline-button"
+      onClick={app.roofline.toggle}
+    >
+      <Icon name="graph-scatter" /> {text('roofline.title')}
+    </button>
   );
 }
 

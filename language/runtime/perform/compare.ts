@@ -3,6 +3,7 @@ import type { Batch, Binding, Dataset } from '../../data/dataset';
 import type { Sizes } from '../../data/generated';
 import { chooseMetric, relativeDrop, type ChosenMetric } from '../../data/metrics';
 import type { Tally } from '../../data/metrics/metric';
+import { PairedTallies } from '../../data/metrics/paired';
 import { WhittleError } from '../../errors';
 import type { Context } from '../perform';
 import { nameOf, openSession, type Output, type Session } from '../session';
@@ -156,6 +157,7 @@ class Judge {
     readonly metric: ChosenMetric,
     readonly wanted: readonly string[],
     readonly prepared: Preparation,
+    readonly paired: PairedTallies | undefined,
   ) {
     this.#reference = metric.start();
     this.#candidate = metric.start();
@@ -164,8 +166,10 @@ class Judge {
   async add(reference: Answered, candidate: Answered): Promise<void> {
     const judge = ({ batch, binding, found }: Answered) =>
       this.prepared(judged(batch, binding, this.wanted, found));
-    this.#reference.add(await judge(reference));
-    this.#candidate.add(await judge(candidate));
+    const [ours, theirs] = [await judge(reference), await judge(candidate)];
+    this.#reference.add(ours);
+    this.#candidate.add(theirs);
+    this.paired?.add(ours, theirs);
   }
 
   result(): MetricComparison {
@@ -173,12 +177,13 @@ class Judge {
     const reference = this.#reference.score();
     const candidate = this.#candidate.score();
     const drop = relativeDrop(this.metric, reference.value, candidate.value);
-    return { id, higherIsBetter, reference, candidate, drop };
+    const interval = this.paired && { interval: this.paired.interval(drop) };
+    return { id, higherIsBetter, reference, candidate, drop, ...interval };
   }
 }
 
 async function judgeOf(
-  { metric: instead, threads }: CompareRequest,
+  { metric: instead, threads, interval }: CompareRequest,
   dataset: Dataset,
   reference: Session,
 ): Promise<Judge | undefined> {
@@ -186,5 +191,7 @@ async function judgeOf(
   if (!choice || dataset.generated) return undefined;
   const metric = chooseMetric(choice);
   const wanted = metric.outputs(reference.outputs.map((output) => output.name));
-  return new Judge(metric, wanted, await preparationFor(metric, dataset.folder, threads));
+  const prepared = await preparationFor(metric, dataset.folder, threads);
+  const paired = interval ? new PairedTallies(metric, dataset.samples) : undefined;
+  return new Judge(metric, wanted, prepared, paired);
 }

@@ -6,24 +6,33 @@ import type { Deviations, DeviationsRequest } from '../tasks';
 import { basisOf, batchSize, openData, realRows } from './data';
 
 export async function deviations(
-  { reference, candidates, data, threads, shapes }: DeviationsRequest,
+  {
+    reference,
+    candidates,
+    names = candidates.map(nameOf),
+    data,
+    threads,
+    shapes,
+  }: DeviationsRequest,
   { report }: Context,
 ): Promise<Deviations> {
   const dataset = openData(data);
   report(`loading ${nameOf(reference)}`, 0, dataset.samples);
   const ours = await openSession(reference, { threads });
   const others = [];
-  for (const candidate of candidates) {
-    report(`loading ${nameOf(candidate)}`, 0, dataset.samples);
+  for (const [i, candidate] of candidates.entries()) {
+    report(`loading ${names[i]!}`, 0, dataset.samples);
     const session = await openSession(candidate, { threads, extra: STOP_SPINNING });
-    others.push({ session, tally: new Deviation() });
+    others.push({ session, name: names[i]!, tally: new Deviation() });
   }
   const binding = dataset.bind(ours.inputs, shapes);
   let done = 0;
   for (const batch of binding.batches(await batchSize(binding, ours))) {
     report(`running ${nameOf(reference)}`, done, dataset.samples);
     const expected = await ours.run(batch.inputs);
-    for (const { session, tally } of others) {
+    for (const [i, { session, name: changed, tally }] of others.entries()) {
+      const part = (batch.samples.length * i) / others.length;
+      report(`judging ${changed}`, done + part, dataset.samples);
       const found = await session.run(batch.inputs);
       for (const { name } of ours.outputs) {
         const answer = found.get(name);

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Batch, Binding } from '../../data/dataset';
 import { didYouMean, WhittleError } from '../../errors';
-import { Graph } from '../../graph/graph';
+import { Graph, type Node } from '../../graph/graph';
 import type { AttributeValue, Model } from '../../onnx/model';
 import { int64Tensor } from '../../onnx/tensor';
 import { writeModel } from '../../onnx/write';
@@ -140,9 +140,57 @@ export class ModelCopy {
     return this.add('Cast', [value], { to: { kind: 'int', value: to } });
   }
 
+  /** In float32, whatever it is. */
+  single(value: string): string {
+    return this.#cast(value, FLOAT32);
+  }
+
+  /** For an output whose type its operator leaves open. */
+  declareSingle(value: string): string {
+    this.#graph.declare({ name: value, type: { kind: 'tensor', elementType: 'float32' } });
+    return value;
+  }
+
   /** The value as a matrix of so many columns. */
   rows(value: string, columns: number): string {
-    return this.add('Reshape', [value, this.#integers(value, [-1, columns])]);
+    return this.reshaped(value, [-1, columns]);
+  }
+
+  reshaped(value: string, dims: readonly number[]): string {
+    return this.add('Reshape', [value, this.#integers(value, dims)]);
+  }
+
+  /** Parts of a value along its last axis. */
+  split(value: string, sizes: readonly number[]): string[] {
+    const asInput = this.#graph.opset >= AXES_AS_INPUT.ReduceSum;
+    return this.again(
+      { op: 'Split', domain: '', attributes: new Map(), outputs: [value] },
+      asInput ? [value, this.#integers(value, sizes)] : [value],
+      sizes.length,
+      {
+        axis: { kind: 'int', value: -1 },
+        ...(!asInput && { split: { kind: 'ints', value: [...sizes] } }),
+      },
+    );
+  }
+
+  /** Adds a node like another, which may tell more; answers the names of its outputs. */
+  again(
+    { op, domain, attributes, outputs }: Pick<Node, 'op' | 'domain' | 'attributes' | 'outputs'>,
+    inputs: readonly string[],
+    count: number,
+    more: Readonly<Record<string, AttributeValue>> = {},
+  ): string[] {
+    const graph = this.#graph;
+    const own = [...attributes].map(([name, { value }]) => [name, value] as const);
+    const names: string[] = [];
+    for (let i = 0; i < count; i++) names.push(graph.freshValue(`${outputs[0]}/${op}/${i}`));
+    const near = graph.producer(outputs[0] ?? '') ?? graph.order[0]!;
+    graph.insert(
+      { op, domain, inputs, outputs: names, attributes: { ...Object.fromEntries(own), ...more } },
+      near,
+    );
+    return names;
   }
 
   /** A reduction over some axes, or over all of them. */

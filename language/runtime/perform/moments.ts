@@ -3,40 +3,34 @@ import { Graph } from '../../graph/graph';
 import type { Model } from '../../onnx/model';
 import { elementCount } from '../../onnx/tensor';
 import type { Context } from '../perform';
-import { nameOf, readStructure, type Output } from '../session';
+import { nameOf, readStructure } from '../session';
 import type { CaptureRequest, ChannelStatistics, Moments } from '../tasks';
 import { basisOf, openData } from './data';
 import { channelAxis } from './channels';
-import { ModelCopy, notFinite, wholeBatches } from './exposing';
+import type { ModelCopy } from './exposing';
 import { survey, type Surveyed } from './survey';
+import { watchOver, type Outputs, type Watcher } from './watching';
 
 export async function moments(request: CaptureRequest, context: Context): Promise<Moments> {
   const dataset = openData(request.data);
   context.report(`loading ${nameOf(request.model)}`, 0, dataset.samples);
   const model = readStructure(request.model);
-  const { values, skipped, batch: size } = await survey(model, request, dataset, context);
-  const answer = { ...basisOf(dataset), skipped };
-  if (values.size === 0) return { ...answer, moments: new Map() };
-  const { copy, tallies } = watch(model, values);
-  const session = await copy.open({ threads: request.threads }, context);
-  const binding = dataset.bind(session.inputs, request.shapes);
-  let done = 0;
-  for (const batch of wholeBatches(binding, size)) {
-    context.report(`running ${nameOf(request.model)}`, done, dataset.samples);
-    const outputs = await session.run(batch.inputs);
-    for (const [value, tally] of tallies)
-      if (!tally.add(outputs)) throw notFinite(value, batch.samples, dataset.name);
-    done += batch.samples.length;
-  }
-  const found = [...tallies].map(([value, tally]) => [value, tally.result()] as const);
-  return { ...answer, samples: done, moments: new Map(found) };
+  const { values, skipped, batch } = await survey(model, request, dataset, context);
+  const { samples, watchers } = await watchOver(
+    { model, request, dataset, context, batch },
+    (copy) => momentWatchers(model, copy, values),
+  );
+  const found = watchers.map((watcher) => [watcher.about, watcher.result()] as const);
+  return { ...basisOf(dataset), samples, moments: new Map(found), skipped };
 }
 
-function watch(model: Model, values: ReadonlyMap<string, Surveyed>) {
+export function momentWatchers(
+  model: Model,
+  copy: ModelCopy,
+  values: ReadonlyMap<string, Surveyed>,
+): MomentWatcher[] {
   const graph = Graph.of(model);
-  const copy = new ModelCopy(model);
-  const tallies = new Map<string, Tally>();
-  for (const [value, { type, dims }] of values) {
+  return [...values].map(([value, { type, dims }]) => {
     const axis = channelAxis(graph, value, dims.length);
     const size = dims[axis] ?? 1;
     // Without another axis there is nothing to reduce over.
@@ -51,15 +45,14 @@ function watch(model: Model, values: ReadonlyMap<string, Surveyed>) {
       sum: copy.expose(copy.reduce('ReduceSum', double, axes)),
       square: copy.expose(copy.reduce('ReduceSumSquare', double, axes)),
     };
-    tallies.set(value, new Tally(probe, size));
-  }
-  return { copy, tallies };
+    return new MomentWatcher(value, probe, size);
+  });
 }
 
 /** Names of the outputs that say what is asked of one value. */
 type Probe = Readonly<Record<'dims' | 'min' | 'max' | 'sum' | 'square', string>>;
 
-class Tally {
+export class MomentWatcher implements Watcher {
   readonly #min: Float64Array;
   readonly #max: Float64Array;
   readonly #sum: Float64Array;
@@ -67,6 +60,7 @@ class Tally {
   #count = 0;
 
   constructor(
+    readonly about: string,
     private readonly probe: Probe,
     size: number,
   ) {
@@ -76,8 +70,7 @@ class Tally {
     this.#square = new Float64Array(size);
   }
 
-  /** @returns false when an element was not finite */
-  add(outputs: ReadonlyMap<string, Output>): boolean {
+  add(outputs: Outputs): boolean {
     const { probe } = this;
     const read = (name: string) => outputs.get(name)!.values!;
     const elements = elementCount(Array.from(read(probe.dims)));

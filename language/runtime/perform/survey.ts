@@ -61,3 +61,31 @@ function withOutputs(session: Session, names: readonly string[]): Session {
   const ownNames = own.map(({ name }) => name);
   return { ...session, outputs: own, run: (feeds) => session.run(feeds, ownNames) };
 }
+
+/**
+ * Values in parts, each for a run of its own over the data, so that memory does not grow with how many they are.
+ * @param fewest values that share a run however large they are
+ */
+export function inParts(
+  values: ReadonlyMap<string, Surveyed>,
+  bytesOf: (surveyed: Surveyed) => number,
+  { most, fewest }: { readonly most: number; readonly fewest: number },
+): ReadonlyMap<string, Surveyed>[] {
+  const parts: Map<string, Surveyed>[] = [];
+  let part = new Map<string, Surveyed>();
+  let bytes = 0;
+  for (const [value, surveyed] of values) {
+    const needed = bytesOf(surveyed);
+    if (parts.length === 0 || (bytes + needed > most && part.size >= fewest)) {
+      parts.push((part = new Map<string, Surveyed>()));
+      bytes = 0;
+    }
+    part.set(value, surveyed);
+    bytes += needed;
+  }
+  return parts;
+}
+
+/** What progress says of one of several parts. */
+export const partWords = (part: number, parts: number): string =>
+  parts > 1 ? `, part ${part + 1} of ${parts}` : '';

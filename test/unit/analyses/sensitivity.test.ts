@@ -78,7 +78,14 @@ steps:
   });
 
   it('ranks a deliberately fragile layer first', async () => {
-    const found = await stepSensitivity(job, control());
+    const told: [string, number][] = [];
+    const onProgress = (detail: string, fraction: number) => void told.push([detail, fraction]);
+    const found = await stepSensitivity(job, { ...control(), onProgress });
+    const fractions = told.map(([, fraction]) => fraction);
+    expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
+    expect(Math.max(...fractions)).toBeGreaterThan(0.8);
+    for (const layer of LAYERS)
+      expect(told.some(([detail]) => detail.startsWith(`judging ${layer} `))).toBe(true);
     expect(found).toMatchObject({ pass: 'quantize.int8', judge: 'output error', skipped: [] });
     expect(found.layers.map((layer) => layer.node).sort()).toEqual([...LAYERS].sort());
     const [first, second] = found.layers;

@@ -38,7 +38,7 @@ const connected: ModelSpec = {
 
 function measured(name: string, spec: ModelSpec, latencyMs: number, line = 2): Measurement {
   const graph = makeGraph(spec);
-  return { name, where: `m.csv:${line}`, graph, facts: factsOf(graph), latencyMs };
+  return { name, network: name, where: `m.csv:${line}`, graph, facts: factsOf(graph), latencyMs };
 }
 
 const truth = scaled(prior, { compute: 0.4, weights: 3, overhead: 0.5 });
@@ -61,7 +61,7 @@ describe('calibration', () => {
     expect(warnings).toEqual([]);
     expect(profile.basis).toMatchObject({
       status: 'calibrated',
-      errors: [{ rows: 3, of: 'one measurement left out at a time' }],
+      errors: [{ rows: 3, of: 'one network left out at a time' }],
     });
   });
 
@@ -115,8 +115,16 @@ describe('table of measurements', () => {
   it('takes quoted names, other columns and empty lines', () => {
     const text = 'note,model,latency_ms\r\n"a, b","c, d.onnx",1.5\r\n\r\n,e.onnx,2\r\n';
     expect(readMeasurements('m.csv', text)).toEqual([
-      { model: 'c, d.onnx', latencyMs: 1.5, where: 'm.csv:2' },
-      { model: 'e.onnx', latencyMs: 2, where: 'm.csv:4' },
+      { model: 'c, d.onnx', shape: '', shapes: {}, latencyMs: 1.5, where: 'm.csv:2' },
+      { model: 'e.onnx', shape: '', shapes: {}, latencyMs: 2, where: 'm.csv:4' },
+    ]);
+  });
+
+  it('takes the sizes that a model was measured at', () => {
+    const text = 'model,shape,latency_ms\na.onnx,batch=1;sequence=128,3\nb.onnx,x=1x3x8x8,4\n';
+    expect(readMeasurements('m.csv', text).map(({ shapes }) => shapes)).toEqual([
+      { batch: 1, sequence: 128 },
+      { x: [1, 3, 8, 8] },
     ]);
   });
 
@@ -126,6 +134,7 @@ describe('table of measurements', () => {
     ['model,latency_ms\na.onnx,2 s\n', /latency_ms: "2 s" .* without a unit/],
     ['model,latency_ms\na.onnx\n', /latency_ms: "" .*m\.csv:2/],
     ['model,latency_ms\n,3\n', /model: a path is missing \(m\.csv:2\)/],
+    ['model,latency_ms,shape\na.onnx,1,batch\n', /shape: "batch" binds no size \(m\.csv:2\)/],
     ['', /model: the column is missing/],
   ])('says what is wrong with %j', (text, message) => {
     expect(() => readMeasurements('m.csv', text)).toThrow(message);

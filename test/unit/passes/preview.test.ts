@@ -50,11 +50,19 @@ const assign =
     target: oneOf(random, ['fpga.zcu102-dpu', 'reram.isaac', 'mobile.pixel3-cpu']),
   });
 
+const align: Draw = (random) => ({
+  pass: 'target.align',
+  target: 'asic.systolic-32x32-ws',
+  by: oneOf(random, ['trim', 'nearest']),
+  most: 1,
+});
+
 const ANYWHERE = ['**', 'op:Conv', 'op:Gemm'];
 const CASES: [model: string, name: string, rounds: number, ...draws: Draw[]][] = [
   ['a network made by hand', 'prune.magnitude', 5, prune([...ANYWHERE, '/body/**', '/stem'])],
   ['a network made by hand', 'quantize.int8', 3, quantise([...ANYWHERE, '/body/**'])],
   ['shapes-resnet', 'prune.magnitude', 3, prune(ANYWHERE)],
+  ['shapes-resnet', 'target.align', 2, align],
   ['shapes-resnet', 'quantize.int8', 2, quantise(['**', '/layer1/**'])],
   ['shapes-vit', 'prune.magnitude', 2, prune(['**', '/blocks.*/mlp'])],
   ['shapes-vit', 'quantize.int8', 1, quantise(['**', '/blocks.*/mlp'])],
@@ -106,6 +114,7 @@ describe('a preview without a plan', () => {
     ['shapes-resnet', { pass: 'prune.magnitude', scope: 'global' }, true],
     ['shapes-resnet', { pass: 'prune.magnitude', ratio: 0.9 }, true],
     ['shapes-resnet', { pass: 'quantize.int8' }, true],
+    ['shapes-resnet', { pass: 'target.align', target: 'fpga.zcu102-dpu', by: 'trim' }, true],
     ['shapes-vit', { pass: 'tokens.topk' }, false],
     ['shapes-vit', { pass: 'target.assign', target: 'reram.isaac' }, false],
   ];

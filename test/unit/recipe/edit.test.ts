@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { apply, editRecipe } from '../../../language/recipe/edit';
+import { apply, editRecipe, type SimpleEdit } from '../../../language/recipe/edit';
 import { parse } from 'yaml';
-import type { RecipeEdit } from '../../../language/protocol';
 import { recipeOf } from './subject';
 
 const FRESH = { model: './net.onnx', targets: ['reram.isaac'] };
-const edited = (text: string, edit: RecipeEdit) => apply(text, editRecipe(text, edit, FRESH));
+const edited = (text: string, edit: SimpleEdit) => apply(text, editRecipe(text, edit, FRESH));
 
 const RECIPE = `# Weekly build
 version: 1   # of the format
@@ -36,7 +35,7 @@ function difference(before: string, after: string): { gone: string[]; come: stri
 }
 
 describe('edits of a recipe', () => {
-  const cases: [name: string, edit: RecipeEdit, gone: string[], come: string[]][] = [
+  const cases: [name: string, edit: SimpleEdit, gone: string[], come: string[]][] = [
     [
       'set a parameter',
       { kind: 'set', step: 0, parameter: 'ratio', value: 0.4 },
@@ -204,7 +203,7 @@ describe('edits of a recipe', () => {
     version: 1,
     steps: [{ pass: 'prune.magnitude', ratio: 0.3 }, { pass: 'quantize.int8' }],
   });
-  const inFlow: [name: string, edit: RecipeEdit, steps: object[]][] = [
+  const inFlow: [name: string, edit: SimpleEdit, steps: object[]][] = [
     ['set', { kind: 'set', step: 0, parameter: 'ratio', value: 0.4 }, [{ ratio: 0.4 }, {}]],
     ['disable', { kind: 'enable', step: 1, enabled: false }, [{}, { enabled: false }]],
     ['retarget', { kind: 'retarget', step: 1, at: ['/a'] }, [{}, { at: '/a' }]],
@@ -221,7 +220,7 @@ describe('edits of a recipe', () => {
       { kind: 'set', step: 7, parameter: 'ratio', value: 1 },
       { kind: 'remove', step: 7 },
       { kind: 'move', step: 7, to: 0 },
-    ] satisfies RecipeEdit[])
+    ] satisfies SimpleEdit[])
       expect(() => edited(RECIPE, edit)).toThrow(/there is no step 8/);
     expect(() => edited('version: 1\n', { kind: 'remove', step: 0 })).toThrow(/has no steps/);
     expect(() => edited('version: [', { kind: 'remove', step: 0 })).toThrow(/syntax error/);

@@ -13,6 +13,9 @@ import {
 } from '../../../language/recipe/postconditions';
 import { parseRecipe, requireRecipe } from '../../../language/recipe/recipe';
 import type { Run } from '../../../language/recipe/run';
+import { stepChecks } from '../../../language/recipe/stepChecks';
+import { bindModel, openModel } from '../../../language/recipe/opened';
+import { readModelFile } from '../../../language/onnx/read';
 import { verify } from '../../../language/recipe/verify';
 import { generatedData } from '../../../language/runtime/tasks';
 import { makeGraph, node, value, weight } from '../../models';
@@ -199,6 +202,53 @@ steps: [{ pass: quantize.int8, at: '**', weights: per-tensor }]
       /beyond its tolerance: output y .*step 1, quantize.int8, layer fragile.*except: "fragile"/s,
     );
     expect(existsSync(wrong.output)).toBe(false);
+    expect(host.leftovers()).toEqual([]);
+  });
+
+  it('rolls back a step beyond the tolerance where asked, says why, and repeats it', async () => {
+    const text = `
+tolerance: { sqnr: 25dB, rollback: true }
+steps:
+  - { pass: quantize.int8, at: '**', weights: per-tensor }
+  - { pass: prune.magnitude, ratio: 0.05, at: plain }
+`;
+    const rolled = job('rolled', text);
+    const { content } = await applyRecipe(rolled, control());
+    const [quantising, pruning] = content.steps;
+    expect(quantising!.rolledBack!.node).toBe('fragile');
+    expect(quantising!.rolledBack!.reason).toMatch(/beyond its tolerance: output y/);
+    expect(pruning!.rolledBack).toBeUndefined();
+    const written = readModelFile(rolled.output).graph.nodes.map(({ op }) => op);
+    expect(written).toEqual(['MatMul', 'MatMul', 'Mul']);
+    const again = { ...job('rolled-again', text), replay: rolled.decisionsOut };
+    await applyRecipe(again, control());
+    expect(readFileSync(again.output).equals(readFileSync(rolled.output))).toBe(true);
+  });
+
+  it('loads the model after each step, and names the one that ONNX Runtime refuses', async () => {
+    const base = bindModel(openModel(model), {});
+    const graph = base.graph.fork();
+    const last = graph.node('quieter')!;
+    graph.insert({ op: 'NoSuchOperator', inputs: ['a'], outputs: ['nothing'] }, last);
+    graph.setInput('quieter', 0, 'nothing');
+    const [step] = stepsOf({ pass: 'prune.magnitude' });
+    const outcome = {
+      ...{ step: step!, sites: [], skipped: [], touched: new Set<string>(), estimated: false },
+      situation: { graph, facts: base.facts },
+    };
+    const shared = { sizes: {}, tolerance: undefined, evaluation: undefined, repeated: undefined };
+    const check = stepChecks(
+      {
+        ...{ ...shared, reference: model, calibration: generatedData(), steps: 2 },
+        planning: { ...control(), data: undefined, sizes: {} },
+        quantised: () => [],
+      },
+      control(),
+    );
+    await expect(check!(base, outcome, 0)).rejects.toThrow(
+      /ONNX Runtime refuses the result: .*NoSuchOperator.*step 1, prune.magnitude/s,
+    );
+    expect(await check!(base, { ...outcome, situation: base }, 0)).toBeUndefined();
     expect(host.leftovers()).toEqual([]);
   });
 

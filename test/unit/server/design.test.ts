@@ -47,6 +47,32 @@ test('draws a sample with its recipe, and follows the text of the editor', async
   expect(design.totals[0]!.latencyMs.after).toBeLessThan(design.totals[0]!.latencyMs.before!);
 });
 
+test('tells where layers stand under the roofs of a target, before and after', async () => {
+  const document = uriOf(sample('roofs.whittle.yaml'));
+  await server.open(
+    document,
+    'version: 1\nmodel: ./shapes-resnet.onnx\nsteps:\n  - pass: quantize.int8\n',
+  );
+  const about = { document, open: [] };
+  const ask = (target: string) => server.request('roofline', { ...about, target });
+  const { layers, families, compute, memory, none } = await ask('mobile.pixel3-cpu');
+  expect(none).toBeNull();
+  expect(compute.length * memory.length).toBeGreaterThan(0);
+  expect(layers.map(({ latencyMs }) => latencyMs)).toEqual(
+    layers.map(({ latencyMs }) => latencyMs).sort((a, b) => b - a),
+  );
+  const { view } = await server.request('design', { ...about, target: 'mobile.pixel3-cpu' });
+  const drawn = new Set(view.nodes.map(({ id }) => id));
+  for (const { shown } of layers) expect(drawn).toContain(shown);
+  const moved = layers.filter(({ before }) => before !== null);
+  expect(moved.length).toBeGreaterThan(10);
+  for (const { at, before } of moved) expect(at.macsPerByte).toBeGreaterThan(before!.macsPerByte);
+  expect(families.map(({ family }) => family)).toContain('convolution');
+  const reram = await ask('reram.isaac');
+  expect(reram.none).toMatch(/crossbars/);
+  expect(reram.layers).toEqual([]);
+});
+
 test('says which data sets feed a model', async () => {
   const files = ['shapes-calibration', 'shapes', 'text'].map((name) =>
     sample(`${name}.dataset.yaml`),

@@ -131,4 +131,23 @@ describe('sensitivity in the designer', { timeout: 60_000 }, () => {
     );
     await write(before);
   });
+
+  test('what goes in and out of a node is measured on the same samples', async () => {
+    const ask = (node: string, open: readonly string[] = []) =>
+      server.request('activations', { document, node, open, target: 'reram.isaac', token: 'a' });
+    const found = await ask('/enc');
+    expect(found).toMatchObject({ samples: 8, madeUp: false, attentions: [], skipped: [] });
+    const sides = found.values.map(({ name, side }) => [side, name]);
+    expect(sides).toEqual([
+      ['input', 'x'],
+      ['output', '/enc/second/out'],
+    ]);
+    const [x] = found.values;
+    expect(x!.histogram.counts.reduce((a, b) => a + b)).toBe(8 * SIZE);
+    expect(x!.channels!.count).toBe(SIZE);
+    expect(x!.channels!.largest).toBeCloseTo(Math.max(-x!.min, x!.max), 6);
+    const { values } = await ask('/enc/first', ['/enc']);
+    expect(values.map(({ name }) => name)).toEqual(['x', '/enc/first/product']);
+    await expect(ask('/nowhere')).rejects.toThrow(/put in by the recipe/);
+  });
 });

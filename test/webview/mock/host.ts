@@ -3,6 +3,7 @@ import type {
   Design,
   HostEvents,
   HostRequests,
+  NodeActivations,
   NodeDetails,
   Places,
   Progress,
@@ -13,6 +14,7 @@ import type {
   TensorStatistics,
   WebviewMessage,
 } from '../../../language/protocol';
+import { activationsOf } from './activations';
 import { PASSES, TARGETS, type Device } from './catalogue';
 import {
   choose,
@@ -32,6 +34,7 @@ import {
 } from './engine';
 import { layersOf, type Layer, type Model } from './models';
 import { reportOf } from './report';
+import { rooflineOf } from './roofline';
 import { placesOf, sensitivityOf } from './sensitivity';
 import { viewOf } from './view';
 
@@ -76,6 +79,7 @@ export class MockHost {
   #future: string[] = [];
   #target: string;
   #measuring: { cancelled: boolean } | null = null;
+  #capturing: { cancelled: boolean } | null = null;
   #applying: { cancelled: boolean } | null = null;
   readonly #abandoned = new Set<number>();
 
@@ -128,6 +132,8 @@ export class MockHost {
       return { ...design, effects: placesOf(effects, steps, this.#layers, design.view) };
     },
     node: ({ node, target }) => this.#node(node, target),
+    roofline: ({ target }) =>
+      rooflineOf(this.#layers, work(this.#model, this.#recipe.steps, target), target),
     tensor: ({ tensor }) => statistics(tensor),
     places: ({ open, pass }) => this.#places(open ?? [], pass),
     gain: ({ pass, at, target }) => {
@@ -171,6 +177,11 @@ export class MockHost {
     sensitivity: ({ step, byMetric }) => this.#measure(step, byMetric),
     cancelSensitivity: () => {
       if (this.#measuring) this.#measuring.cancelled = true;
+      return null;
+    },
+    activations: ({ node }) => this.#capture(node),
+    cancelActivations: () => {
+      if (this.#capturing) this.#capturing.cancelled = true;
       return null;
     },
     setTarget: ({ target }) => {
@@ -225,6 +236,17 @@ export class MockHost {
         step.except.push(edit.node);
         const parameters = { ...step.parameters, [edit.parameter]: edit.value };
         steps.splice(edit.step + 1, 0, { ...step, at: [edit.node], except: [], parameters });
+        break;
+      }
+      case 'bits': {
+        const { at: _, except, parameters, ...rest } = steps[edit.step]!;
+        steps[edit.step]!.except = except.filter((node) => !edit.nodes.includes(node));
+        if (edit.bits === 'own' || edit.bits === parameters.bits) break;
+        steps[edit.step]!.except.push(...edit.nodes);
+        if (edit.bits === null) break;
+        const parted = { ...parameters, bits: edit.bits };
+        const fresh = { ...rest, at: [...edit.nodes], except: [], parameters: parted };
+        steps.splice(edit.step + 1, 0, fresh);
         break;
       }
       case 'enable':
@@ -483,6 +505,18 @@ export class MockHost {
       this.send('analysed', sensitivityOf(steps, step, this.#layers, { byMetric, madeUp }));
     this.send('analysing', null);
     return null;
+  }
+
+  async #capture(node: string): Promise<NodeActivations | null> {
+    const run = { cancelled: false };
+    this.#capturing = run;
+    for (let done = 0; done <= 8 && !run.cancelled; done++) {
+      const detail = 'running deit-tiny.onnx';
+      this.send('capturing', { token: 'run', phase: 'activations', detail, fraction: done / 8 });
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    this.send('capturing', null);
+    return run.cancelled ? null : activationsOf(node, this.#recipe.data.calibration);
   }
 
   async #apply(): Promise<null> {

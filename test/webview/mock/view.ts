@@ -75,7 +75,12 @@ function partItems(
 ): Item[] {
   const facts = layersOf([part]).map(({ id }) => worked.after.get(id)!);
   const cost = costOf(layersOf([part]), layersOf(model.parts), worked, target);
-  const shared = { at: [part.id], cost, title: part.title, chips: chipsOf(facts) };
+  const shared = {
+    at: [part.id],
+    cost,
+    title: part.title,
+    ...marksOf([part.id], layersOf([part]), worked),
+  };
   if (part.kind === 'layer') {
     const [after] = facts;
     const layer: Item = {
@@ -125,7 +130,6 @@ function stackItem(
 ): Item {
   const id = `${copies[0]!.id}…${copies.at(-1)!.id}`;
   const isOpen = open.has(id);
-  const facts = layersOf(copies).map((layer) => worked.after.get(layer.id)!);
   return {
     id,
     parts: copies,
@@ -136,7 +140,11 @@ function stackItem(
       at: copies.map((copy) => copy.id),
       title: `${copies[0]!.title} – ${copies.at(-1)!.title}`,
       subtitle: `${copies.length} × ${copies[0]!.type}`,
-      chips: chipsOf(facts),
+      ...marksOf(
+        copies.map(({ id: path }) => path),
+        layersOf(copies),
+        worked,
+      ),
       cost: costOf(layersOf(copies), layersOf(model.parts), worked, target),
       ...blockNode(copies, worked, model, target),
       open: isOpen,
@@ -193,6 +201,19 @@ function shapesOf(layer: Layer, worked: Worked): { shape: string; shapeBefore: s
   return { shape: after, shapeBefore: before === after ? null : before };
 }
 
+/** What the recipe did, and in which step one would change the bits. */
+function marksOf(at: readonly string[], layers: readonly Layer[], { steps, after }: Worked) {
+  const facts = layers.map(({ id }) => after.get(id)!);
+  const step = steps.findIndex(({ family }) => family === 'quantize');
+  const leftOut = steps[step]?.except.some((name) => at.includes(name)) ?? false;
+  const isRounded = leftOut || facts.some(({ bits }) => bits < 32);
+  const float: Chip[] = leftOut ? [{ text: 'float', family: 'quantize' }] : [];
+  return {
+    chips: [...float, ...chipsOf(facts)],
+    rounding: isRounded ? { step, leftOut } : null,
+  };
+}
+
 function chipsOf(facts: readonly Facts[]): Chip[] {
   const chips: Chip[] = [];
   const touched = (of: (fact: Facts) => boolean) => facts.some(of);
@@ -232,6 +253,7 @@ function inserted(after: Layer, worked: Worked): Item {
       status: 'inserted',
       family: 'tokens',
       chips: [],
+      rounding: null,
       strip: [],
       cost: {
         macs: none,
@@ -268,6 +290,7 @@ function port(model: Model, kind: 'input' | 'output'): Item {
       status: 'kept',
       family: null,
       chips: [],
+      rounding: null,
       strip: [],
       cost: {
         macs: nothing,

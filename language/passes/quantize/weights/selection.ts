@@ -9,7 +9,7 @@ export function chosenLayers(
   graph: Graph,
   facts: Facts,
   sites: readonly Site[],
-  { head }: Parameters,
+  { head }: Pick<Parameters, 'head'>,
 ): { layers: Linear[]; refused: Refusal[] } {
   const layers: Linear[] = [];
   const refused: Refusal[] = [];

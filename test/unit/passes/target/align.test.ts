@@ -4,10 +4,11 @@ import path from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Graph } from '../../../../language/graph/graph';
+import { channelGroups, type ChannelGroup } from '../../../../language/graph/match/channels';
 import { readModelFile } from '../../../../language/onnx/read';
-import { float32Tensor } from '../../../../language/onnx/tensor';
+import { float32Tensor, tensorNumbers } from '../../../../language/onnx/tensor';
 import { writeModel } from '../../../../language/onnx/write';
-import type { StepRequest, TargetTraits } from '../../../../language/passes/pass';
+import type { Evidence, StepRequest, TargetTraits } from '../../../../language/passes/pass';
 import align from '../../../../language/passes/target/align';
 import { makeGraph, node, value, weight, type ModelSpec } from '../../../models';
 import { modelFiles } from '../../../shared';
@@ -15,7 +16,8 @@ import { factsOf } from '../../cost/subject';
 
 process.env.ORT_DISABLE_TELEMETRY = '1';
 
-type Request = StepRequest<{ target: string; most: number }>;
+type By = 'pad' | 'trim' | 'nearest';
+type Request = StepRequest<{ target: string; most: number; by: By }>;
 
 /** The samples leave the batch free. */
 const factsAt = (graph: Graph) =>
@@ -26,7 +28,7 @@ const factsAt = (graph: Graph) =>
       : {},
   );
 
-function request(graph: Graph, channels: number, most = 1): Request {
+function request(graph: Graph, channels: number, most = 1, by: By = 'pad'): Request {
   const facts = factsAt(graph);
   const traits = (id: string): TargetTraits => ({
     id,
@@ -39,17 +41,34 @@ function request(graph: Graph, channels: number, most = 1): Request {
     graph,
     facts,
     sites: sites.map((site) => ({ ...site, entry: 0 })),
-    parameters: { target: 'npu', most },
+    parameters: { target: 'npu', most, by },
     traits,
   };
 }
 
-function aligned(graph: Graph, channels: number, most = 1) {
-  const asked = request(graph, channels, most);
+function aligned(graph: Graph, channels: number, most = 1, by: By = 'pad') {
+  const asked = request(graph, channels, most, by);
   const after = graph.fork();
   const decisions = align.standIn(asked);
   const refused = align.rewrite({ ...asked, graph: after }, decisions);
-  return { after, refused, decisions: decisions as { added: Record<string, number> } };
+  return { after, refused, decisions };
+}
+
+/** Sets what makes and what reads these units to zero. */
+function silence(graph: Graph, group: ChannelGroup, units: readonly number[]): void {
+  for (const { value: name, axis, spans } of [...group.producers, ...group.consumers]) {
+    const tensor = graph.constant(name)!;
+    const inner = tensor.dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+    const values = Float32Array.from(tensorNumbers(tensor), Number);
+    for (let i = 0; i < values.length; i++) {
+      const place = Math.floor(i / inner) % tensor.dims[axis]!;
+      const isSilent = spans.some(({ offset, block }) =>
+        units.includes(Math.floor((place - offset) / block)),
+      );
+      if (isSilent) values[i] = 0;
+    }
+    graph.setConstant(name, { ...float32Tensor(name, [...values]), dims: tensor.dims });
+  }
 }
 
 const norm = (channels: number) =>
@@ -198,8 +217,8 @@ describe('target.align', () => {
     expect(aligned(graph, 3).decisions.added).toEqual({});
   });
 
-  it('refuses channels that are mixed on the way', () => {
-    const graph = makeGraph({
+  const normalised = (): Graph =>
+    makeGraph({
       inputs: [value('x', [4, 7])],
       outputs: [value('y')],
       weights: [weight('w1', [7, 10]), weight('g', [10], 2), weight('w2', [10, 3], 3)],
@@ -209,10 +228,53 @@ describe('target.align', () => {
         node('MatMul', ['2', 'w2'], ['y'], {}, 'down'),
       ],
     });
-    const { sites, refused } = align.sites({ graph, facts: factsOf(graph) });
-    expect(sites).toEqual([]);
+
+  it('does not pad channels that are mixed on the way, and may trim them', () => {
+    const { decisions, refused } = aligned(normalised(), 8);
+    expect(decisions.added).toEqual({});
     expect(refused.find(({ node: id }) => id === 'up')!.reason).toMatch(
       /norm \(LayerNormalization\) does not keep channels apart/,
+    );
+    expect(aligned(normalised(), 8, 1, 'nearest').decisions.removed).toEqual({ up: [8, 9] });
+  });
+
+  it.each(Object.keys(NETWORKS))('trims what is not there any more: %s', async (name) => {
+    // What carries nothing can go without changing results.
+    const graph = makeGraph(NETWORKS[name]!);
+    const weakest = [0, 2];
+    for (const group of channelGroups(graph, factsOf(graph)))
+      if (group.prunable) silence(graph, group, weakest);
+    const asked = request(graph, 4, 1, 'trim');
+    const decisions = await align.plan(asked, {
+      numbers: tensorNumbers,
+      progress: () => undefined,
+    } as unknown as Evidence);
+    const { removed } = decisions;
+    expect(Object.keys(removed).length).toBeGreaterThan(0);
+    for (const units of Object.values(removed))
+      expect(weakest).toEqual(expect.arrayContaining([...units]));
+    const after = graph.fork();
+    align.rewrite({ ...asked, graph: after }, decisions);
+    const facts = factsOf(after);
+    for (const group of Object.keys(removed)) {
+      const { shape } = facts.value(after.node(group)!.outputs[0]!);
+      expect((shape as number[])[1]! % 4).toBe(0);
+    }
+    const plain = { ...graph.model, opsets: new Map<string, number>() };
+    expectEqual(await results(after, plain), await results(graph, plain));
+  });
+
+  it('goes the shorter way, pads at equal distance, and keeps at least a block', () => {
+    const graph = makeGraph(NETWORKS['a depthwise convolution between']!);
+    expect(aligned(graph, 4, 1, 'nearest').decisions).toMatchObject({
+      added: { expand: 2 },
+      removed: {},
+    });
+    expect(aligned(graph, 5, 1, 'nearest').decisions.removed).toEqual({ expand: [5] });
+    expect(aligned(graph, 8, 1, 'nearest').decisions.added).toEqual({ expand: 2 });
+    expect(aligned(graph, 8, 1, 'trim').refused[0]!.reason).toBe('it has less than one block of 8');
+    expect(aligned(graph, 4, 0.1, 'trim').refused[0]!.reason).toBe(
+      '6 channels would shrink to 4, beyond the share allowed',
     );
   });
 

@@ -1,0 +1,126 @@
+/** Channels are refined first; then layers are rounded in order, each seeing what those before it make in integers. */
+import { WhittleError } from '../../../errors';
+import type { Graph } from '../../../graph/graph';
+import type { Tensor } from '../../../onnx/model';
+import { groupsOf, matrixOf, weightOf, type Group, type Linear } from '../../linear';
+import type { Evidence, StepRequest } from '../../pass';
+import { canFold, smooth, type Smoothing } from '../../smoothing';
+import { gptq } from '../rounding/gptq';
+import { roundToNearest, type Rounded } from '../rounding/blockwise';
+import { decodeRounded, encodeRounded, type LayerDecision } from '../weights/decisions';
+import { quantiseLayer as writeFloat } from '../weights/write';
+import { chosenLayers } from '../weights/selection';
+import { formatOf, type Parameters } from './parameters';
+import { refinement } from './trip';
+import { TokenWiseWriter } from './write';
+
+export interface Decisions {
+  /** By node; of gptq. */
+  readonly layers: Readonly<Record<string, LayerDecision>>;
+  /** Values divided by powers of two. */
+  readonly refinements: readonly Smoothing[];
+  /** Nothing was decided yet. */
+  readonly open: boolean;
+}
+
+/** Samples that refinement looks at, and how many values are held in memory at once. */
+const SAMPLES = 16;
+const VALUES_AT_ONCE = 8;
+
+export async function planAgile(
+  { graph, facts, sites, parameters: chosen }: StepRequest<Parameters>,
+  evidence: Evidence,
+): Promise<Decisions> {
+  const groups = groupsOf(chosenLayers(graph, facts, sites, chosen).layers);
+  const refinements =
+    chosen.refine === 'auto' ? await planRefinements(graph, groups, chosen, evidence) : [];
+  if (chosen.rounding === 'rtn') return { layers: {}, refinements, open: false };
+  const current = graph.fork();
+  refineAll(current, groups, refinements);
+  const decided: Record<string, LayerDecision> = {};
+  const write = layerWriter(current, chosen, false);
+  const { layers } = chosenLayers(current, facts, sites, chosen);
+  for (const { value, layers: members } of groupsOf(layers)) {
+    const gram = (await evidence.grams([value], current)).get(value)!;
+    for (const layer of members) {
+      evidence.progress(layer.node);
+      const matrix = matrixOf(weightOf(current, layer), layer);
+      const rounded = gptq(matrix, gram, formatOf(layer.rows), chosen.damping);
+      if (!rounded)
+        throw new WhittleError(`the inputs of ${layer.node} cannot be told apart`, {
+          hint: 'Raise `damping`, or calibrate on more data',
+        });
+      decided[layer.node] = encodeRounded(rounded);
+      write(layer, () => rounded);
+    }
+  }
+  return { layers: decided, refinements, open: false };
+}
+
+async function planRefinements(
+  graph: Graph,
+  groups: readonly Group[],
+  { activations: bits }: Parameters,
+  evidence: Evidence,
+): Promise<Smoothing[]> {
+  if (bits === 16) return [];
+  const free = groups.filter((group) => canFold(graph, group));
+  const out: Smoothing[] = [];
+  for (let i = 0; i < free.length; i += VALUES_AT_ONCE) {
+    const some = free.slice(i, i + VALUES_AT_ONCE);
+    const seen = await evidence.activations(
+      some.map(({ value }) => value),
+      SAMPLES,
+    );
+    for (const { value, layers } of some) {
+      evidence.progress(layers[0]!.node);
+      const matrices = layers.map((layer) => matrixOf(weightOf(graph, layer), layer));
+      const factors = refinement(seen.get(value)!, matrices, bits);
+      if (factors) out.push({ value, factors });
+    }
+  }
+  return out;
+}
+
+export function refineAll(
+  graph: Graph,
+  groups: readonly Group[],
+  refinements: readonly Smoothing[],
+): void {
+  const factors = new Map(refinements.map((refinement) => [refinement.value, refinement.factors]));
+  for (const group of groups)
+    if (factors.has(group.value)) smooth(graph, group, factors.get(group.value));
+}
+
+/** Writes layers by the bits of the activations that they read. */
+export function layerWriter(
+  graph: Graph,
+  { activations: bits }: Parameters,
+  open: boolean,
+): (layer: Linear, rounded: () => Rounded) => void {
+  if (bits === 16)
+    return (layer, rounded) => writeFloat(graph, layer, WEIGHTS_ALONE, rounded, open);
+  const writer = new TokenWiseWriter(graph, open);
+  return (layer, rounded) => writer.quantiseLayer(layer, bits, rounded);
+}
+
+/** As the pass for weights alone writes the same codes. */
+const WEIGHTS_ALONE = {
+  method: 'gptq',
+  bits: 4,
+  block: 'channel',
+  symmetric: false,
+  arithmetic: 'exact',
+  head: 'keep',
+  damping: 0.01,
+} as const;
+
+export function roundedLayer(
+  weight: Tensor,
+  layer: Linear,
+  decision: LayerDecision | undefined,
+): Rounded {
+  const format = formatOf(layer.rows);
+  if (decision?.kind === 'rounded') return decodeRounded(layer, format, decision);
+  return roundToNearest(matrixOf(weight, layer), format);
+}
