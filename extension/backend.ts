@@ -53,7 +53,11 @@ export class Backend implements vscode.Disposable {
       'Whittle',
       { module: serverModule, transport: TransportKind.ipc, options: { execArgv: NURSERY } },
       {
-        documentSelector: [{ language: LANGUAGE.recipe }, { language: LANGUAGE.onnxText }],
+        documentSelector: [
+          { language: LANGUAGE.recipe },
+          { language: LANGUAGE.onnxText },
+          { language: LANGUAGE.target },
+        ],
         outputChannel: log,
         uriConverters: { code2Protocol: protocolUri, protocol2Code: documentUri },
         synchronize: { fileEvents: this.#watcher },

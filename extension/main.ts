@@ -89,7 +89,7 @@ function passOn({ log, target, unsaved, views }: Context, server: Backend): vsco
 
 /** Text of our languages needs the server; views ask it themselves. */
 function startWhenNeeded(server: Backend): vscode.Disposable {
-  const languages: readonly string[] = [LANGUAGE.recipe, LANGUAGE.onnxText];
+  const languages: readonly string[] = [LANGUAGE.recipe, LANGUAGE.onnxText, LANGUAGE.target];
   const consider = ({ languageId }: vscode.TextDocument) => {
     if (languages.includes(languageId)) server.start();
   };

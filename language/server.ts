@@ -51,6 +51,12 @@ import { byFile, dataChoice } from './server/datasets';
 import { effectKey, effectsInView, keptSensitivity } from './server/effects';
 import { diagnosticsOf, modelDiagnostic, modelHints, recipeHints } from './server/hints';
 import { runJob, type JobRequest } from './server/jobs';
+import {
+  isProfileUri,
+  profileCompletions,
+  profileDiagnostics,
+  profileHover,
+} from './server/profiles';
 import { fileOf, isRecipeUri, Subjects } from './server/subjects';
 
 const connection = createConnection(ProposedFeatures.all);
@@ -363,8 +369,23 @@ const textModel = (document: string): string | undefined =>
   document.startsWith('onnx-text:') ? fileOf(document).replace(/\.txt$/, '') : undefined;
 
 connection.onInitialize(() => ({
-  capabilities: { textDocumentSync: TextDocumentSyncKind.Incremental, inlayHintProvider: true },
+  capabilities: {
+    textDocumentSync: TextDocumentSyncKind.Incremental,
+    inlayHintProvider: true,
+    completionProvider: {},
+    hoverProvider: true,
+  },
 }));
+
+connection.onCompletion(({ textDocument: { uri }, position }) => {
+  const document = isProfileUri(uri) ? documents.get(uri) : undefined;
+  return document ? profileCompletions(document, fileOf(uri), position) : [];
+});
+
+connection.onHover(({ textDocument: { uri }, position }) => {
+  const document = isProfileUri(uri) ? documents.get(uri) : undefined;
+  return document ? profileHover(document, fileOf(uri), position) : null;
+});
 
 connection.languages.inlayHint.on(({ textDocument: { uri }, range }) => {
   const document = documents.get(uri);
@@ -382,12 +403,15 @@ connection.languages.inlayHint.on(({ textDocument: { uri }, range }) => {
   }
 });
 
-documents.onDidChangeContent(({ document }) => {
-  if (!isRecipeUri(document.uri)) return;
+documents.onDidChangeContent(({ document }) => diagnose(document));
+
+function diagnose(document: TextDocument): void {
+  if (!isRecipeUri(document.uri) && !isProfileUri(document.uri)) return;
   void connection.sendDiagnostics({ uri: document.uri, diagnostics: diagnosticsFor(document) });
-});
+}
 
 function diagnosticsFor(document: TextDocument) {
+  if (isProfileUri(document.uri)) return profileDiagnostics(document, fileOf(document.uri));
   try {
     return diagnosticsOf(document, subjects.of(document.uri));
   } catch (error) {
@@ -406,9 +430,7 @@ connection.onDidChangeWatchedFiles(({ changes }) => {
   const open = documents.all().map((document) => document.uri);
   for (const document of new Set([...open, ...changes.map((change) => change.uri)]))
     tell('changed', { document });
-  for (const document of documents.all())
-    if (isRecipeUri(document.uri))
-      void connection.sendDiagnostics({ uri: document.uri, diagnostics: diagnosticsFor(document) });
+  documents.all().forEach(diagnose);
 });
 
 documents.listen(connection);

@@ -6,10 +6,10 @@
 import { elementBits, isFloat, type ElementType } from '../onnx/schema';
 import { gemmOf, type Gemm } from './gemm';
 import { phase, totalMs, type Cost, type Layer, type Phase } from './phases';
-import type { AsicProfile } from './profile';
+import type { SystolicProfile } from './profile';
 import type { Workload } from './workload';
 
-export function asicCost({ workload }: Layer, profile: AsicProfile): Cost {
+export function asicCost({ workload }: Layer, profile: SystolicProfile): Cost {
   const gemm = gemmOf(workload);
   return gemm ? onArray(workload, gemm, profile) : onVectorUnit(workload, profile);
 }
@@ -25,7 +25,7 @@ export interface Folding {
 /** One product on the array: SCALE-Sim's equations, whose cycle count is the index of the last cycle. */
 export function fold(
   { m, n, k }: Gemm,
-  { rows, columns, dataflow }: AsicProfile['array'],
+  { rows, columns, dataflow }: SystolicProfile['array'],
 ): Folding {
   const [alongRows, alongColumns, time] =
     dataflow === 'os' ? [m, n, k] : dataflow === 'ws' ? [k, n, m] : [k, m, n];
@@ -41,7 +41,7 @@ export function fold(
   return { rowFolds, columnFolds, cycles, sram };
 }
 
-function onArray(dense: Workload, whole: Gemm, profile: AsicProfile): Cost {
+function onArray(dense: Workload, whole: Gemm, profile: SystolicProfile): Cost {
   const { array } = profile;
   const { workload, gemm, note } = structured(dense, whole, profile);
   const folding = fold(gemm, array);
@@ -81,7 +81,7 @@ function onArray(dense: Workload, whole: Gemm, profile: AsicProfile): Cost {
 function structured(
   workload: Workload,
   gemm: Gemm,
-  { structuredSparsity: known }: AsicProfile,
+  { structuredSparsity: known }: SystolicProfile,
 ): { workload: Workload; gemm: Gemm; note: string } {
   const dense = { workload, gemm, note: '' };
   if (!known || workload.weightReadBytes === 0 || workload.sparsity().density > 0.5) return dense;
@@ -134,7 +134,7 @@ interface Traffic {
 function dramTraffic(
   { input, weight, output }: OperandBytes,
   { m, n }: Gemm,
-  { sramKib }: AsicProfile,
+  { sramKib }: SystolicProfile,
 ): Traffic {
   const room = {
     input: sramKib.ifmap * 512,
@@ -157,9 +157,9 @@ function dramTraffic(
 
 const PARTIAL_SUM_BYTES = 4;
 
-const bytesPerMs = ({ dramGbPerS }: AsicProfile): number => dramGbPerS * 1e6;
+const bytesPerMs = ({ dramGbPerS }: SystolicProfile): number => dramGbPerS * 1e6;
 
-function memoryPhases({ activations, weights }: Traffic, profile: AsicProfile): Phase[] {
+function memoryPhases({ activations, weights }: Traffic, profile: SystolicProfile): Phase[] {
   return [
     phase('activations', activations / bytesPerMs(profile), 'activation bandwidth'),
     phase('weights', weights / bytesPerMs(profile), 'weight bandwidth'),
@@ -169,7 +169,7 @@ function memoryPhases({ activations, weights }: Traffic, profile: AsicProfile): 
 /** What must be there before the first cycle: the operand that stays in place, or a row and a column of streams. */
 function firstFoldBytes(
   workload: Workload,
-  { rows, columns, dataflow }: AsicProfile['array'],
+  { rows, columns, dataflow }: SystolicProfile['array'],
 ): number {
   const bytes = (type: ElementType | undefined) => elementBits(type ?? 'float32') / 8;
   const weight = bytes(workload.weightType ?? workload.inputType);
@@ -181,7 +181,7 @@ function firstFoldBytes(
 
 // ---- energy
 
-function macPj({ inputType, weightType }: Workload, { energyPj }: AsicProfile): number {
+function macPj({ inputType, weightType }: Workload, { energyPj }: SystolicProfile): number {
   const a = inputType ?? 'float32';
   const b = weightType ?? a;
   if (isFloat(a) || isFloat(b)) {
@@ -194,7 +194,7 @@ function macPj({ inputType, weightType }: Workload, { energyPj }: AsicProfile): 
 /** Zeros among constant weights save their multiplications where the array gates them. */
 function gatedDensity(
   { sparsity }: Workload,
-  { zeroGating }: AsicProfile,
+  { zeroGating }: SystolicProfile,
 ): { density: number; estimated: boolean } {
   return zeroGating ? sparsity() : { density: 1, estimated: false };
 }
@@ -202,7 +202,7 @@ function gatedDensity(
 function sramPj(
   accesses: NonNullable<Cost['sramAccesses']>,
   workload: Workload,
-  { sramKib, energyPj }: AsicProfile,
+  { sramKib, energyPj }: SystolicProfile,
 ): number {
   const bytes = (type: ElementType | undefined) => elementBits(type ?? 'float32') / 8;
   const input = bytes(workload.inputType);
@@ -217,7 +217,10 @@ function sramPj(
 }
 
 /** Between two sizes of the table, on a line in the logarithms of both; beyond them, the nearest. */
-export function sramPjPerByte(kib: number, table: AsicProfile['energyPj']['sramPerByte']): number {
+export function sramPjPerByte(
+  kib: number,
+  table: SystolicProfile['energyPj']['sramPerByte'],
+): number {
   const sizes = [...table].sort((a, b) => a.kib - b.kib);
   const above = sizes.findIndex((size) => size.kib >= kib);
   const high = sizes[above];
@@ -230,7 +233,7 @@ export function sramPjPerByte(kib: number, table: AsicProfile['energyPj']['sramP
 
 // ---- what is no product
 
-function onVectorUnit(workload: Workload, profile: AsicProfile): Cost {
+function onVectorUnit(workload: Workload, profile: SystolicProfile): Cost {
   const { array, vectorOpsPerCycle, energyPj } = profile;
   const operations = (workload.ops ?? 0) + 2 * (workload.macs ?? 0);
   const activations = (workload.inputBytes ?? 0) + (workload.outputBytes ?? 0);
@@ -253,7 +256,7 @@ function onVectorUnit(workload: Workload, profile: AsicProfile): Cost {
 function describe(
   { count, m, n, k }: Gemm,
   { rowFolds, columnFolds }: Folding,
-  { rows, columns, dataflow }: AsicProfile['array'],
+  { rows, columns, dataflow }: SystolicProfile['array'],
 ): string {
   const times = count > 1 ? `${count} products of ` : '';
   const stays = { os: 'outputs', ws: 'weights', is: 'inputs' }[dataflow];

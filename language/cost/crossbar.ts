@@ -29,10 +29,11 @@ export function mapWeights(
   const { rows, columns, cellBits, wholeKernels } = crossbar;
   const usableRows =
     wholeKernels && windowSize <= rows ? Math.floor(rows / windowSize) * windowSize : rows;
-  const isDifferential = crossbar.polarity === 'differential';
-  const slices = Math.ceil((weightBits - (isDifferential ? 1 : 0)) / cellBits);
+  // A sign that has cells of its own is no bit of the others.
+  const slices = Math.ceil((weightBits - (hasSignCells({ crossbar }) ? 1 : 0)) / cellBits);
   const isSideBySide = crossbar.slices === 'side by side';
-  const width = isSideBySide ? gemm.n * slices : gemm.n;
+  const signs = crossbar.polarity === 'two-column' ? 2 : 1;
+  const width = signs * (isSideBySide ? gemm.n * slices : gemm.n);
   const rowBlocks = Math.ceil(gemm.k / usableRows);
   const columnBlocks = Math.ceil(width / columns) * (isSideBySide ? 1 : slices);
   // Small independent products (depthwise) share a crossbar along its diagonal.
@@ -47,7 +48,7 @@ export function mapWeights(
     columnBlocks,
     activeRows: Math.min(gemm.k * together, usableRows),
     activeColumns: Math.min(width * together, columns),
-    crossbars: perCopy * (isDifferential ? 2 : 1),
+    crossbars: perCopy * polaritiesOf({ crossbar }),
   };
 }
 
@@ -95,6 +96,29 @@ const bitsOf = (type: ElementType | undefined, ofFloat: number): number =>
 export const windowOf = ({ conv }: Pick<Workload, 'conv'>): number =>
   conv && !conv.transposed ? product(conv.kernel) : 1;
 
+/** Positive and negative weights lie in cells of their own. */
+export const hasSignCells = ({ crossbar }: Pick<ReramProfile, 'crossbar'>): boolean =>
+  crossbar.polarity !== 'offset';
+
+/** The profile as a layer uses it: with the slicing and the mapping that a step gave its weights. */
+export function laidOut<P extends ReramProfile>(
+  { placement }: Pick<Workload, 'placement'>,
+  profile: P,
+): P {
+  if (!placement) return profile;
+  const { crossbar } = profile;
+  const cellBits = Math.min(placement.cellBits, crossbar.cellBits);
+  return { ...profile, crossbar: { ...crossbar, cellBits, polarity: placement.polarity } };
+}
+
+/** How often a layer's weights are there. */
+export const copiesOf = (
+  { placement }: Workload,
+  positions: number,
+  { stepsPerLayer }: ReramProfile,
+): number => placement?.copies ?? (Math.ceil(positions / (stepsPerLayer ?? Infinity)) || 1);
+
+/** Crossbars that hold one polarity of a weight each. */
 export const polaritiesOf = ({ crossbar }: Pick<ReramProfile, 'crossbar'>): number =>
   crossbar.polarity === 'differential' ? 2 : 1;
 

@@ -3,6 +3,7 @@ import { WhittleError } from '../errors';
 import type { Facts } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
 import { asicCost } from './asic';
+import { blockedCost } from './blocked';
 import { valueBytes } from './constants';
 import { confidenceOf } from './confidence';
 import type { LayerCost, Resources, TargetEstimate } from './cost';
@@ -195,7 +196,7 @@ function singleCost(layer: Layer, profile: TargetProfile): Cost {
     case 'fpga':
       return isOverlay(profile) ? fpgaCost(layer, profile) : dataflowCost(layer, profile);
     case 'asic':
-      return asicCost(layer, profile);
+      return profile.design === 'blocked' ? blockedCost(layer, profile) : asicCost(layer, profile);
     case 'reram':
       return reramCost(layer, profile);
   }
@@ -272,7 +273,7 @@ function leastStartMs(profile: TargetProfile): number {
         (profile.clockMhz * 1e3)
       );
     case 'asic':
-      return 1 / (profile.array.clockMhz * 1e3);
+      return 1 / ((profile.design === 'blocked' ? profile : profile.array).clockMhz * 1e3);
     case 'reram':
       return profile.analog.adcNs / 1e6;
   }

@@ -117,6 +117,8 @@ function fewerNonzeros({ before, after, target }: Comparison): string | undefine
         return `zeros (${title}) are multiplied like any other weight: an engine is as large as its layer; channels that are cut out are not`;
       return `zeros (${title}) are multiplied like any other weight on the overlay; channels that are cut out are not`;
     case 'asic':
+      if (target.design === 'blocked')
+        return `zeros (${title}) are multiplied like any other weight, and weights count as incompressible`;
       return target.zeroGating
         ? `zeros (${title}) save the energy of a multiplication and not its cycle`
         : `zeros (${title}) are multiplied like any other weight`;
@@ -169,6 +171,8 @@ function smaller({ before, after, target }: Comparison): string | undefined {
     return `other layers of the pipeline take the time; its engine became smaller`;
   if (target.kind === 'fpga')
     return `channels and widths are rounded up to blocks of ${target.overlay.inputChannels} × ${target.overlay.outputChannels} channels and ${target.overlay.pixels} pixels`;
+  if (target.kind === 'asic' && target.design === 'blocked')
+    return `outputs are made in units of ${target.unit.height}×${target.unit.width}×${target.unit.depth}, from ${target.unit.inputs} inputs at a time, and ${boundBy(cost)}`;
   if (target.kind === 'asic')
     return `sizes are rounded up to folds of ${target.array.rows}×${target.array.columns}`;
   if (target.kind === 'reram')

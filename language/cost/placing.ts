@@ -1,14 +1,16 @@
 /** Which kernels a model runs as, and on which targets. */
 import { WhittleError } from '../errors';
 import type { Facts } from '../graph/facts';
-import type { Graph } from '../graph/graph';
+import type { Graph, Node } from '../graph/graph';
 import type { Links } from '../graph/links';
+import { PLACEMENT_KEY, placementOf } from '../graph/placement';
 import type { LayerCost } from './cost';
 import type { EstimateOptions, PlacedKernel } from './estimate';
 import { flowsBetween, type Flows } from './flow';
 import { Grouping, kernels, type Kernel } from './kernels';
 import { atPrecision, type Precision } from './precision';
 import type { TargetProfile } from './profile';
+import type { Workload } from './workload';
 import { workloads, type Workloads } from './workloads';
 
 /** What runs as one kernel, on which target, and as that target runs it. */
@@ -71,8 +73,20 @@ function placedOn(
   as: Precision | undefined,
 ): PlacedKernel {
   const precision = profile.runsAt ?? as;
-  const run = precision ? atPrecision(workload, precision) : workload;
+  const narrowed = precision ? atPrecision(workload, precision) : workload;
+  const run = profile.kind === 'reram' ? laid(narrowed, main) : narrowed;
   return { main, absorbed, places, workload: run, profile };
+}
+
+const laidWorkloads = new WeakMap<Workload, Map<string, Workload>>();
+
+/** With the way that a step laid the weights into crossbars; the same object while nothing of it has changed. */
+function laid(workload: Workload, { metadata }: Node): Workload {
+  const text = metadata.get(PLACEMENT_KEY);
+  const placement = text === undefined ? undefined : placementOf(metadata);
+  if (!placement) return workload;
+  const known = madeOnce(laidWorkloads, workload, () => new Map<string, Workload>());
+  return madeOnce(known, text!, () => ({ ...workload, placement }));
 }
 
 // ---- everything on one target

@@ -3,6 +3,7 @@
  * come from, and how far they can be trusted.
  */
 import { z } from 'zod';
+import { POLARITIES } from '../graph/placement';
 
 const positive = (description: string) => z.number().positive().meta({ description });
 const atLeastZero = (description: string) => z.number().min(0).meta({ description });
@@ -214,7 +215,7 @@ export const hostProfile = z
   })
   .meta({ title: 'This machine' });
 
-const besideFpga = z
+const besideHardware = z
   .strictObject({
     gmacPerS: positive('GMAC/s'),
     gopPerS: positive('Other arithmetic, Gop/s'),
@@ -243,7 +244,7 @@ export const overlayProfile = z
       operators: names('What it runs; products only with constant weights'),
       free: names('What costs nothing, because layers write where it is needed'),
     }),
-    host: besideFpga,
+    host: besideHardware,
     resourcesPerCore: z.strictObject({
       dsp: count('DSP slices'),
       lut: count('Look-up tables'),
@@ -310,7 +311,7 @@ export const dataflowProfile = z
       free: names('What costs nothing, because streams are only reordered'),
     }),
     dramGbPerS: positive('GB/s of memory: pictures, results, weights that do not fit on the chip'),
-    host: besideFpga,
+    host: besideHardware,
     budget: resources('of the device'),
     usable: z
       .strictObject({
@@ -323,9 +324,10 @@ export const dataflowProfile = z
   })
   .meta({ title: 'FPGA dataflow' });
 
-export const asicProfile = z
+export const systolicProfile = z
   .strictObject({
     kind: z.literal('asic'),
+    design: z.literal('systolic').optional(),
     ...common,
     array: z.strictObject({
       rows: count('Processing elements in a column'),
@@ -367,6 +369,64 @@ export const asicProfile = z
       .meta({ description: 'The array leaves out the zeros of n:m patterns' }),
   })
   .meta({ title: 'Systolic array' });
+
+const accessTo = (memory: string) =>
+  z.strictObject({
+    bytesPerCycle: positive(`Bytes of ${memory} per cycle`),
+    burstBytes: count(`Bytes of a burst: shorter accesses to ${memory} waste the rest`),
+    readCycles: atLeastZero(`Cycles until a read of ${memory} answers`),
+    writeCycles: atLeastZero(`Cycles until a write to ${memory} is taken`),
+  });
+
+export const blockedProfile = z
+  .strictObject({
+    kind: z.literal('asic'),
+    design: z.literal('blocked'),
+    ...common,
+    runsAt: z.literal('int8').meta({ description: 'Floating point becomes int8' }),
+    clockMhz: positive('MHz'),
+    cores: count('Cores that share the outputs of a block'),
+    unit: z
+      .strictObject({
+        height: count('Rows'),
+        width: count('Columns'),
+        depth: count('Output channels'),
+        inputs: count('Input channels multiplied at once'),
+      })
+      .meta({ description: 'Outputs that are multiplied at once' }),
+    largestBlock: z
+      .strictObject({
+        height: count('Rows'),
+        width: count('Columns'),
+        depth: count('Channels'),
+      })
+      .meta({ description: 'The most outputs that the accumulators take at once' }),
+    buffer: z
+      .strictObject({
+        banks: count('Banks of 1 KiB for inputs and accumulators'),
+        reservedBanks: atLeastZero('Of these for outputs on their way and tables'),
+        inputBanks: count('Banks are given to inputs in such numbers'),
+        accumulatorBanks: count('And to accumulators in such numbers'),
+      })
+      .meta({ description: 'The memory inside the unit' }),
+    cyclesPerOutput: z
+      .strictObject({
+        product: atLeastZero('Of convolutions, products and unary operators'),
+        multiply: atLeastZero('Of a product of elements'),
+        add: atLeastZero('Of a sum or a difference'),
+        maximum: atLeastZero('Of a maximum over a window'),
+        table: atLeastZero('Of an activation looked up in a table'),
+        clip: atLeastZero('Of a rectifier'),
+      })
+      .meta({ description: 'Cycles of the output unit per element' }),
+    sram: accessTo('the memory of activations'),
+    storage: accessTo('the memory of weights'),
+    encodedBytesPerWeight: positive('Bytes that a weight takes once encoded and padded'),
+    operators: names('What it runs; products only with constant weights'),
+    free: names('What costs nothing, because results are written where they are needed'),
+    host: besideHardware,
+  })
+  .meta({ title: 'NPU that works in blocks' });
 
 const stages = z
   .strictObject({
@@ -411,8 +471,9 @@ export const reramProfile = z
       rows: count('Word lines'),
       columns: count('Bit lines'),
       cellBits: count('Bits per cell'),
-      polarity: z.enum(['offset', 'differential']).meta({
-        description: 'Signed weights by an offset and one more column, or by two crossbars',
+      polarity: z.enum(POLARITIES).meta({
+        description:
+          'Signed weights by an offset and one more column, by two columns, or by two crossbars',
       }),
       slices: z.enum(['side by side', 'apart']).meta({
         description: 'Where the cells of one weight lie: in one crossbar or in one each',
@@ -470,7 +531,7 @@ export const targetProfile = z.discriminatedUnion('kind', [
   mobileProfile,
   hostProfile,
   z.discriminatedUnion('design', [overlayProfile, dataflowProfile]),
-  asicProfile,
+  z.discriminatedUnion('design', [systolicProfile, blockedProfile]),
   reramProfile,
 ]);
 
@@ -494,7 +555,9 @@ export type RatedProfile = MobileProfile | HostProfile;
 export type OverlayProfile = z.infer<typeof overlayProfile> & Identified;
 export type DataflowProfile = z.infer<typeof dataflowProfile> & Identified;
 export type FpgaProfile = OverlayProfile | DataflowProfile;
-export type AsicProfile = z.infer<typeof asicProfile> & Identified;
+export type SystolicProfile = z.infer<typeof systolicProfile> & Identified;
+export type BlockedProfile = z.infer<typeof blockedProfile> & Identified;
+export type AsicProfile = SystolicProfile | BlockedProfile;
 export type ReramProfile = z.infer<typeof reramProfile> & Identified;
 export type TargetProfile = RatedProfile | FpgaProfile | AsicProfile | ReramProfile;
 

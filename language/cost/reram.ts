@@ -9,7 +9,10 @@ import type { TargetEstimate } from './cost';
 import {
   analogTime,
   compacted,
+  copiesOf,
+  hasSignCells,
   inputBitsOf,
+  laidOut,
   outputBitsOf,
   weightBitsOf,
   mapWeights,
@@ -30,7 +33,8 @@ import {
 } from './staged';
 import type { Workload } from './workload';
 
-export function reramCost({ workload }: Layer, profile: ReramProfile): Cost {
+export function reramCost({ workload }: Layer, whole: ReramProfile): Cost {
+  const profile = laidOut(workload, whole);
   const gemm = gemmOf(workload);
   const holdsWeights = workload.conv ?? workload.matmul?.constant;
   const staged = isStaged(profile) ? stagedLayer(workload, profile) : undefined;
@@ -44,7 +48,7 @@ function onCrossbars(workload: Workload, whole: Gemm, profile: ReramProfile): Co
   const weightBits = weightBitsOf(workload, profile);
   const inputBits = inputBitsOf(workload, profile);
   const mapping = mapWeights(gemm, profile, weightBits, windowOf(workload));
-  const copies = Math.ceil(gemm.m / (profile.stepsPerLayer ?? Infinity)) || 1;
+  const copies = copiesOf(workload, gemm.m, profile);
   const steps = Math.ceil(gemm.m / copies);
   const crossbars = mapping.crossbars * copies;
   const tiles = Math.ceil(crossbars / tile.crossbars);
@@ -125,18 +129,15 @@ function analogPj(
   profile: ReramProfile,
 ): { pj: Readonly<Record<string, number>>; estimated: boolean } {
   const { analog, energyPj } = profile;
-  const polarities = polaritiesOf(profile);
-  const isDifferential = polarities === 2;
+  const hasSigns = hasSignCells(profile);
   const drives =
     gemm.m * Math.ceil(inputBits / analog.dacBits) * Math.ceil(mapping.activeRows / analog.dacs);
-  const columns = gemm.count * gemm.n * mapping.slices * polarities;
-  const offsetColumns = isDifferential ? 0 : mapping.crossbars / mapping.rowBlocks;
+  const columns = gemm.count * gemm.n * mapping.slices * (hasSigns ? 2 : 1);
+  const offsetColumns = hasSigns ? 0 : mapping.crossbars / mapping.rowBlocks;
   const conversions = drives * mapping.rowBlocks * (columns + offsetColumns);
-  const rows = drives * gemm.count * gemm.k * mapping.columnBlocks * polarities;
-  // With both polarities a zero weight leaves its cells at high resistance, where they draw next to nothing.
-  const { density, estimated } = isDifferential
-    ? workload.sparsity()
-    : { density: 1, estimated: false };
+  const rows = drives * gemm.count * gemm.k * mapping.columnBlocks * polaritiesOf(profile);
+  // With cells for both signs a zero weight leaves its cells at high resistance, where they draw next to nothing.
+  const { density, estimated } = hasSigns ? workload.sparsity() : { density: 1, estimated: false };
   const reads = drives * mapping.crossbars * filled * density;
   return {
     pj: {
@@ -174,7 +175,8 @@ function peakMacsPerMs(
   const { crossbar, analog } = profile;
   const full = { activeRows: crossbar.rows, activeColumns: crossbar.columns };
   const weights = (crossbars * crossbar.rows * crossbar.columns) / slices;
-  return (weights / polaritiesOf(profile) / analogTime(full, inputBits, analog).intervalNs) * 1e6;
+  const signs = hasSignCells(profile) ? 2 : 1;
+  return (weights / signs / analogTime(full, inputBits, analog).intervalNs) * 1e6;
 }
 
 // ---- stage after stage
@@ -224,7 +226,8 @@ function filledShare(workload: Workload, mapping: Mapping, profile: ReramProfile
   const { rows, columns } = profile.crossbar;
   const whole = gemmOf(workload);
   const gemm = whole && compacted(whole, workload, profile);
-  const cells = gemm ? gemm.count * gemm.n * gemm.k * mapping.slices * polaritiesOf(profile) : 0;
+  const signs = hasSignCells(profile) ? 2 : 1;
+  const cells = gemm ? gemm.count * gemm.n * gemm.k * mapping.slices * signs : 0;
   return cells / (mapping.crossbars * rows * columns);
 }
 
@@ -239,7 +242,7 @@ export interface MeshPlace {
  * Layers without tiles of their own take no place.
  */
 export function meshPhases(places: readonly MeshPlace[], profile: StagedProfile): Phase[][] {
-  const staged = places.map(({ workload }) => stagedLayer(workload, profile));
+  const staged = places.map(({ workload }) => stagedLayer(workload, laidOut(workload, profile)));
   const distances = meshDistances(
     places.map(({ next }, at) => ({ tiles: staged[at]?.tiles ?? 0, next })),
   );
@@ -259,7 +262,7 @@ export function meshPhases(places: readonly MeshPlace[], profile: StagedProfile)
 
 /** Whether a layer has tiles of its own. */
 export const takesTiles = (workload: Workload, profile: StagedProfile): boolean =>
-  stagedLayer(workload, profile) !== undefined;
+  stagedLayer(workload, laidOut(workload, profile)) !== undefined;
 
 // ---- area
 

@@ -5,7 +5,7 @@
 import { gemmOf } from './gemm';
 import type { Host } from './host';
 import { productRoof } from './mobile';
-import type { OverlayProfile, RatedProfile, TargetProfile } from './profile';
+import type { BlockedProfile, OverlayProfile, RatedProfile, TargetProfile } from './profile';
 import type { Workload } from './workload';
 
 /** The flat part: what arithmetic of a kind achieves at best. */
@@ -72,6 +72,7 @@ function ownRoofs(profile: TargetProfile, products: readonly Workload[]): Roofs 
     case 'fpga':
       return profile.design === 'dataflow' ? NO_ROOFS : overlayRoofs(profile, products);
     case 'asic': {
+      if (profile.design === 'blocked') return blockedRoofs(profile);
       const { array, dramGbPerS, vectorOpsPerCycle } = profile;
       const rate = (macsPerCycle: number) => (macsPerCycle * array.clockMhz) / 1e3;
       const onArray = { name: 'array', gmacPerS: rate(array.rows * array.columns) };
@@ -131,8 +132,21 @@ function overlayRoofs({ overlay, clockMhz }: OverlayProfile, products: readonly 
   };
 }
 
+function blockedRoofs({ unit, cores, clockMhz, sram, storage }: BlockedProfile): Roofs {
+  const rate = (perCycle: number) => (perCycle * clockMhz) / 1e3;
+  const macs = unit.height * unit.width * unit.depth * unit.inputs * cores;
+  return {
+    compute: [{ name: 'units', gmacPerS: rate(macs) }],
+    memory: [
+      { name: 'activations', gbPerS: rate(sram.bytesPerCycle) },
+      { name: 'weights', gbPerS: rate(storage.bytesPerCycle) },
+    ],
+  };
+}
+
 function besideOf(profile: TargetProfile): Host | undefined {
   if (profile.kind === 'fpga') return profile.host;
+  if (profile.kind === 'asic') return profile.design === 'blocked' ? profile.host : undefined;
   return profile.kind === 'mobile' || profile.kind === 'host' ? profile.fallback : undefined;
 }
 

@@ -9,6 +9,7 @@ import {
   outputBitsOf,
   weightBitsOf,
   mapWeights,
+  polaritiesOf,
   windowOf,
   type Mapping,
 } from './crossbar';
@@ -58,7 +59,7 @@ export function stagedProduct(workload: Workload, gemm: Gemm, profile: StagedPro
   const weightBits = weightBitsOf(workload, profile);
   const mapping = mapWeights(gemm, profile, weightBits, windowOf(workload));
   const { activeRows: rows, activeColumns: columns } = mapping;
-  const polarities = crossbar.polarity === 'differential' ? 2 : 1;
+  const polarities = polaritiesOf(profile);
   const elements = mapping.crossbars / polarities;
   const perTile = tile.crossbars / polarities;
   const tiles = Math.ceil(elements / perTile);

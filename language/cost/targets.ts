@@ -80,13 +80,13 @@ interface Source {
 }
 
 /** The profile itself first, then what it extends. */
-function readLayers(file: string, bundled: string): Source[] {
+function readLayers(file: string, bundled: string, text?: string): Source[] {
   const layers: Source[] = [];
   for (let next: string | undefined = file; next !== undefined;) {
     const current: string = next;
     if (layers.some((layer) => layer.file === current))
       throw new WhittleError(`${file} extends itself`, { where: current });
-    const layer = readLayer(current);
+    const layer = readLayer(current, current === file ? text : undefined);
     layers.push(layer);
     const base = layer.values.extends;
     if (base !== undefined && typeof base !== 'string')
@@ -96,14 +96,9 @@ function readLayers(file: string, bundled: string): Source[] {
   return layers;
 }
 
-function readLayer(file: string): Source {
+function readLayer(file: string, given?: string): Source {
   const lines = new LineCounter();
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new WhittleError(`the target profile cannot be read: ${describeError(error)}`);
-  }
+  const text = given ?? readProfileText(file);
   const document = parseDocument(text, { lineCounter: lines });
   const source = { file, document, lines, values: {} };
   const [problem] = document.errors;
@@ -115,17 +110,86 @@ function readLayer(file: string): Source {
   return { ...source, values: document.toJS({ maxAliasCount: 100 }) as Source['values'] };
 }
 
+function readProfileText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new WhittleError(`the target profile cannot be read: ${describeError(error)}`);
+  }
+}
+
+/**
+ * All that is wrong with a profile, each with `where`; the text may be newer than the file.
+ * @param bundled the folder of the profiles that come with Whittle
+ */
+export function problemsOf(file: string, text: string, bundled: string): WhittleError[] {
+  try {
+    const layers = readLayers(file, bundled, text);
+    const values = valuesOf(layers);
+    const result = targetProfile.safeParse(values);
+    return result.success
+      ? []
+      : result.error.issues.map((issue) => errorOf(issue, file, layers, values));
+  } catch (error) {
+    if (error instanceof WhittleError) return [error];
+    throw error;
+  }
+}
+
+/** A field as the schema has it. */
+export interface Field {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Field>>;
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly items?: Field;
+  readonly oneOf?: readonly Field[];
+}
+
+/** What the schema knows at a place of a profile, with what the profile extends; undefined for what it does not know. */
+export function fieldOf(
+  file: string,
+  text: string,
+  bundled: string,
+  at: readonly PropertyKey[],
+): Field | undefined {
+  let values: Readonly<Record<string, unknown>> = {};
+  try {
+    values = valuesOf(readLayers(file, bundled, text));
+  } catch (error) {
+    if (!(error instanceof WhittleError)) throw error;
+  }
+  return schemaAt(at, values);
+}
+
 function validate(file: string, layers: readonly Source[], id: string): TargetProfile {
+  const values = valuesOf(layers);
+  const result = targetProfile.safeParse(values);
+  if (result.success) return { ...result.data, id };
+  throw errorOf(result.error.issues[0]!, file, layers, values);
+}
+
+/** What a profile says with all that it extends. */
+function valuesOf(layers: readonly Source[]): Record<string, unknown> {
   const { extends: _, ...values } = layers
     .map((layer) => layer.values)
     .reduceRight<Record<string, unknown>>(merged, {});
-  const result = targetProfile.safeParse(values);
-  if (result.success) return { ...result.data, id };
-  const [issue] = result.error.issues;
-  const at = issue?.path.map(String) ?? [];
-  const source = layers.find(({ document }) => document.hasIn(at)) ?? layers[0]!;
-  const { message, hint } = explained(issue!, values);
-  throw invalid(source.document.hasIn(at) ? source : { ...layers[0]!, file }, at, message, hint);
+  return values;
+}
+
+function errorOf(
+  issue: Issue,
+  file: string,
+  layers: readonly Source[],
+  values: Readonly<Record<string, unknown>>,
+): WhittleError {
+  const at = issue.path.map(String);
+  // Lists are replaced as a whole: their elements are where the list is.
+  const list = issue.path.findIndex((key) => typeof key === 'number');
+  const said = list < 0 ? at : at.slice(0, list);
+  const source = layers.find(({ document }) => document.hasIn(said)) ?? layers[0]!;
+  const { message, hint } = explained(issue, values);
+  return invalid(source.document.hasIn(said) ? source : { ...layers[0]!, file }, at, message, hint);
 }
 
 type Issue = z.core.$ZodIssue;
@@ -150,10 +214,20 @@ function explained(
       message: `is missing: ${issue.message}`,
       hint: 'Give it, or extend a profile that has it (extends: ID)',
     };
+  if (issue.code === 'invalid_union' && issue.path.length === 1) {
+    const choices = issue.path[0] === 'design' ? DESIGNS[String(values.kind)] : KINDS;
+    return { message: 'is not known', hint: `There are ${choices?.join(', ') ?? ''}` };
+  }
   if (issue.code === 'too_small')
     return { message: issue.message, hint: 'A rate or a size must be above zero' };
   return { message: issue.message, hint: '' };
 }
+
+const KINDS = ['mobile', 'fpga', 'asic', 'reram'];
+const DESIGNS: Readonly<Record<string, readonly string[]>> = {
+  fpga: ['overlay', 'dataflow'],
+  asic: ['systolic', 'blocked'],
+};
 
 const valueAt = (values: unknown, at: readonly PropertyKey[]): unknown =>
   at.reduce<unknown>(
@@ -165,16 +239,31 @@ const valueAt = (values: unknown, at: readonly PropertyKey[]): unknown =>
   );
 
 /** The names that the schema has at a place of a profile. */
-function fieldsAt(at: readonly PropertyKey[], values: Readonly<Record<string, unknown>>): string[] {
-  interface Schema {
-    readonly properties?: Readonly<Record<string, Schema>>;
-    readonly oneOf?: readonly Schema[];
+const fieldsAt = (
+  at: readonly PropertyKey[],
+  values: Readonly<Record<string, unknown>>,
+): string[] => Object.keys(schemaAt(at, values)?.properties ?? {});
+
+let whole: Field | undefined;
+
+function schemaAt(
+  at: readonly PropertyKey[],
+  values: Readonly<Record<string, unknown>>,
+): Field | undefined {
+  whole ??= z.toJSONSchema(targetProfile, { io: 'input' }) as Field;
+  const kinds = whole.oneOf?.flatMap((option) => option.oneOf ?? [option]) ?? [];
+  const of = ({ properties }: Field, name: string) => properties?.[name]?.const;
+  const own = kinds.filter((option) => of(option, 'kind') === values.kind);
+  let field = own.find((option) => of(option, 'design') === values.design) ?? own[0];
+  const passed: PropertyKey[] = [];
+  for (const key of at) {
+    field = field?.items ?? field?.properties?.[String(key)];
+    passed.push(key);
+    // What a profile rests on has fields by its status.
+    const status = (valueAt(values, passed) as { status?: unknown } | undefined)?.status;
+    field = field?.oneOf?.find((option) => of(option, 'status') === status) ?? field;
   }
-  const whole = z.toJSONSchema(targetProfile) as Schema;
-  const kind = (schema: Schema) => (schema.properties?.kind as { const?: string }).const;
-  let schema = whole.oneOf?.find((option) => kind(option) === values.kind);
-  for (const key of at) schema = schema?.properties?.[String(key)];
-  return Object.keys(schema?.properties ?? {});
+  return field;
 }
 
 /** Fields of the second over those of the first; lists are replaced, not joined. */

@@ -4,6 +4,7 @@
  */
 import type { ElementType } from '../onnx/schema';
 import type { ZeroStructure } from './patterns';
+import type { Placement } from '../graph/placement';
 
 export type WorkloadKind =
   | 'conv'
@@ -98,6 +99,8 @@ export interface Workload {
   readonly weightType: ElementType | undefined;
   readonly inputType: ElementType | undefined;
   readonly outputType: ElementType | undefined;
+  /** How a step laid the weights into crossbars. */
+  readonly placement?: Placement | undefined;
   /** Reads the weights on first use; targets that make nothing of zeros do not ask. */
   readonly sparsity: () => Sparsity;
   /** Where the zeros lie: slower than their number, likewise on first use. */

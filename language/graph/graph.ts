@@ -43,7 +43,7 @@ export interface NewNode {
 }
 
 type NodeChange = Partial<
-  Pick<Node, 'op' | 'domain' | 'inputs' | 'outputs' | 'attributes' | 'name' | 'assigned'>
+  Pick<Node, 'op' | 'domain' | 'inputs' | 'outputs' | 'attributes' | 'name' | 'metadata' | 'assigned'>
 >;
 
 const NONE: readonly string[] = [];

@@ -103,7 +103,7 @@ export interface NodeRecord {
   readonly metadata: ReadonlyMap<string, string>;
   /** The NodeProto as it stands in the file; absent once anything was changed. */
   readonly span?: Span | undefined;
-  /** Fields carried over when the node is written anew: doc string, metadata, whatever is not modelled. */
+  /** Fields carried over when the node is written anew: doc string, whatever is not modelled. */
   readonly carried: readonly Span[];
 }
 

@@ -220,7 +220,6 @@ function readNode(reader: FieldReader, span: Span, context: Context): NodeRecord
         break;
       case 9:
         readEntry(reader.message('a metadata entry'), (metadata ??= new Map<string, string>()));
-        (carried ??= []).push(reader.fieldSpan);
         break;
       default:
         (carried ??= []).push(reader.fieldSpan);

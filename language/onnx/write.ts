@@ -293,6 +293,8 @@ function encodeNode(node: NodeRecord, encoder: Encoder): MessageBuilder {
     );
   if (node.domain) out.text(7, node.domain);
   if (node.overload) out.text(8, node.overload);
+  for (const [key, value] of node.metadata)
+    out.message(9, new MessageBuilder().text(1, key).text(2, value));
   for (const span of node.carried) out.verbatim(span);
   return out;
 }

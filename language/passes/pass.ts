@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import type { Facts } from '../graph/facts';
 import type { Graph } from '../graph/graph';
+import type { Polarity } from '../graph/placement';
 import type { Tensor } from '../onnx/model';
 import type { Numbers } from '../onnx/tensor';
 import type { Family, Paper } from '../protocol';
@@ -57,6 +58,28 @@ export interface TargetTraits {
   runs(op: string): boolean;
   /** Why it leaves a node to another processor; undefined where it runs it itself. */
   unsupported(node: string): string | undefined;
+  /** Of targets that hold weights in crossbars. */
+  readonly crossbars?: CrossbarTraits;
+}
+
+/** What there is to decide about crossbars. */
+export interface CrossbarTraits {
+  /** Tiles of a chip, and crossbars of a tile. */
+  readonly tiles: number;
+  readonly perTile: number;
+  /** As the target has them where nobody says otherwise. */
+  readonly cellBits: number;
+  readonly polarity: Polarity;
+  /** Whether layers can be there several times. */
+  readonly copies: boolean;
+  /** By node, the layers with constant weights: crossbars of one copy, and ns of each output position. */
+  lay(way: {
+    readonly polarity: Polarity;
+    readonly cellBits: number;
+  }): ReadonlyMap<
+    string,
+    { readonly crossbars: number; readonly positions: number; readonly intervalNs: number }
+  >;
 }
 
 export interface Range {

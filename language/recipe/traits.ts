@@ -1,10 +1,11 @@
 /** What passes may know of a target: which operators it runs itself, and the sizes that it works in. */
 import type { Facts } from '../graph/facts';
 import type { Graph } from '../graph/graph';
-import type { TargetTraits } from '../passes/pass';
+import type { CrossbarTraits, TargetTraits } from '../passes/pass';
 import { estimate } from '../cost/estimate';
 import { operatorKind } from '../cost/operators/table';
-import type { FpgaProfile, TargetProfile } from '../cost/profile';
+import { laidLayers } from '../cost/crossbarLayers';
+import type { FpgaProfile, ReramProfile, TargetProfile } from '../cost/profile';
 
 export function traitsOf(profile: TargetProfile, graph: Graph, facts: Facts): TargetTraits {
   let reasons: Map<string, string> | undefined;
@@ -16,8 +17,19 @@ export function traitsOf(profile: TargetProfile, graph: Graph, facts: Facts): Ta
       reasons ??= unsupportedLayers(profile, graph, facts);
       return reasons.get(node);
     },
+    ...(profile.kind === 'reram' && { crossbars: crossbarTraits(profile, graph, facts) }),
   };
 }
+
+const crossbarTraits = (profile: ReramProfile, graph: Graph, facts: Facts): CrossbarTraits => ({
+  tiles: profile.tiles,
+  perTile: profile.tile.crossbars,
+  cellBits: profile.crossbar.cellBits,
+  polarity: profile.crossbar.polarity,
+  // Stage after stage, tiles take one position of a layer at a time.
+  copies: profile.stages === undefined,
+  lay: (way) => laidLayers(graph, facts, profile, way),
+});
 
 function unsupportedLayers(
   profile: TargetProfile,
@@ -41,6 +53,7 @@ function runs(profile: TargetProfile, op: string): boolean {
     case 'fpga':
       return [...unitsOf(profile).operators, ...unitsOf(profile).free].includes(op);
     case 'asic':
+      return profile.design !== 'blocked' || [...profile.operators, ...profile.free].includes(op);
     case 'reram':
       return true;
   }
@@ -62,6 +75,8 @@ function granularityOf(profile: TargetProfile): TargetTraits['granularity'] {
       if (profile.design === 'dataflow') return { inputs: 1, outputs: 1 };
       return { inputs: profile.overlay.inputChannels, outputs: profile.overlay.outputChannels };
     case 'asic':
+      if (profile.design === 'blocked')
+        return { inputs: profile.unit.inputs, outputs: profile.unit.depth };
       return { inputs: profile.array.rows, outputs: profile.array.columns };
     case 'reram':
       return { inputs: profile.crossbar.rows, outputs: profile.crossbar.columns };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { asicCost, fold, sramPjPerByte } from '../../../language/cost/asic';
 import { totalMs } from '../../../language/cost/phases';
-import type { AsicProfile } from '../../../language/cost/profile';
+import type { SystolicProfile } from '../../../language/cost/profile';
 import type { Workload } from '../../../language/cost/workload';
 import { bundled, fixture, numbers, workloadOf } from './subject';
 
@@ -20,7 +20,7 @@ describe('folding on a systolic array', () => {
     expect(rows.length).toBeGreaterThan(700);
     for (const row of rows) {
       const { rows: arrayRows = 0, columns = 0, m = 0, n = 0, k = 0, ...want } = numbers(row);
-      const dataflow = row.dataflow as AsicProfile['array']['dataflow'];
+      const dataflow = row.dataflow as SystolicProfile['array']['dataflow'];
       const array = { rows: arrayRows, columns, dataflow, clockMhz: 1 };
       const { cycles, sram, rowFolds, columnFolds } = fold({ count: 1, m, n, k }, array);
       // The tool counts the way of the last outputs out of the array twice.
@@ -63,7 +63,7 @@ describe('folding on a systolic array', () => {
 });
 
 describe('memory around the array', () => {
-  const latency = (change: Partial<AsicProfile>) =>
+  const latency = (change: Partial<SystolicProfile>) =>
     totalMs(asicCost(layer(CONV), { ...profile, ...change }).phases);
   const roomy = { ifmap: 4096, filter: 4096, ofmap: 4096 };
 
@@ -98,9 +98,9 @@ describe('memory around the array', () => {
 });
 
 describe('energy of the array', () => {
-  const quiet: AsicProfile = { ...profile, leakageMw: 0 };
+  const quiet: SystolicProfile = { ...profile, leakageMw: 0 };
   const parts = { sramPerByte: [{ kib: 1, pj: 0 }], dramPerByte: 0, op: 0 };
-  const macsOnly: AsicProfile = { ...quiet, energyPj: { ...quiet.energyPj, ...parts } };
+  const macsOnly: SystolicProfile = { ...quiet, energyPj: { ...quiet.energyPj, ...parts } };
   const energyPj = (workload: Workload, on = macsOnly) =>
     asicCost(layer(workload), on).energyMj! * 1e9;
   const macs = CONV.macs!;

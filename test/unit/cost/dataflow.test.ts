@@ -15,7 +15,7 @@ import type { DataflowProfile } from '../../../language/cost/profile';
 import { makeGraph, node, value, weight, type ModelSpec } from '../../models';
 import { bundled, constant, factsOf, workloadOf, type Case } from './subject';
 
-const zcu104 = bundled('fpga.zcu104-dataflow') as DataflowProfile;
+const zcu104 = bundled('fpga.zcu104-dataflow');
 const EVEN = { dsp: 1, lut: 1e-2, bram18: 1, uram: 1, trafficBytes: 1 };
 
 const engine = (given: Case): Engine =>

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { counts } from '../../../language/cost/counts';
 import { estimate } from '../../../language/cost/estimate';
-import type { OverlayProfile } from '../../../language/cost/profile';
 import { resolveTarget } from '../../../language/cost/targets';
 import { Graph } from '../../../language/graph/graph';
 import type { Tensor } from '../../../language/onnx/model';
@@ -288,7 +287,7 @@ describe('what a device holds', () => {
     const found = run(graph, fpga);
     expect(found.resources).toEqual({ dsp: 2130, lut: 154_164, bram: 765 });
     expect(found.warnings).toEqual([]);
-    const small = bundled('fpga.zcu102-dpu') as OverlayProfile;
+    const small = bundled('fpga.zcu102-dpu');
     const tight = run(graph, { ...small, budget: { ...small.budget, dsp: 1000 } });
     expect(tight.warnings).toEqual(['The overlay takes 2130 DSP and the device has 1000']);
   });

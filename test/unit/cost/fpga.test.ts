@@ -2,12 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { estimate } from '../../../language/cost/estimate';
 import { fpgaCost } from '../../../language/cost/fpga';
 import { totalMs, type Layer } from '../../../language/cost/phases';
-import type { OverlayProfile } from '../../../language/cost/profile';
 import { atPrecision } from '../../../language/cost/precision';
 import { makeGraph, node, value } from '../../models';
 import { bundled, factsOf, workloadOf, type Case } from './subject';
 
-const profile = bundled('fpga.zcu102-dpu') as OverlayProfile;
+const profile = bundled('fpga.zcu102-dpu');
 const { overlay } = profile;
 const cyclesPerMs = profile.clockMhz * 1e3;
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { estimate } from '../../../language/cost/estimate';
 import { withoutGain } from '../../../language/cost/gains';
-import type { AsicProfile, MobileProfile, TargetProfile } from '../../../language/cost/profile';
+import type { SystolicProfile, MobileProfile, TargetProfile } from '../../../language/cost/profile';
 import { float32Tensor } from '../../../language/onnx/tensor';
 import { makeGraph, node, value } from '../../models';
 import { bundled, factsOf } from './subject';
@@ -48,7 +48,7 @@ const sparseCpu: MobileProfile = {
   ],
 };
 const array = bundled('asic.systolic-32x32-ws');
-const sparseArray: AsicProfile = {
+const sparseArray: SystolicProfile = {
   ...array,
   structuredSparsity: { of: [4], metadataBits: 2 },
 };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { analogTime, mapWeights } from '../../../language/cost/crossbar';
 import { reramCost } from '../../../language/cost/reram';
+import type { Placement } from '../../../language/graph/placement';
 import { totalMs } from '../../../language/cost/phases';
 import type { ReramProfile } from '../../../language/cost/profile';
 import { bundled, fixture, numbers, workloadOf } from './subject';
@@ -157,6 +158,49 @@ describe('mapping', () => {
       slices: 4,
       crossbars: 2 * 4,
     });
+  });
+});
+
+describe('signs', () => {
+  const as = (polarity: ReramProfile['crossbar']['polarity']) => ({
+    ...isaac,
+    crossbar: { ...isaac.crossbar, polarity },
+  });
+  const gemm = { count: 1, m: 1, n: 16, k: 128 };
+
+  it('take a bit of every weight, two columns, or two crossbars', () => {
+    // 16 outputs of 8 bits: 4 cells each with an offset, 4 for 7 bits of either sign.
+    expect(mapWeights(gemm, as('offset'), 8)).toMatchObject({ activeColumns: 64, crossbars: 1 });
+    expect(mapWeights(gemm, as('two-column'), 8)).toMatchObject({
+      activeColumns: 128,
+      crossbars: 1,
+    });
+    expect(mapWeights(gemm, as('differential'), 8)).toMatchObject({
+      activeColumns: 64,
+      crossbars: 2,
+    });
+    // 64 outputs of 9 bits: 5 cells with an offset, 4 for either sign.
+    const wide = { ...gemm, n: 64 };
+    const crossbars = (['offset', 'two-column', 'differential'] as const).map(
+      (polarity) => mapWeights(wide, as(polarity), 9).crossbars,
+    );
+    expect(crossbars).toEqual([3, 4, 4]);
+  });
+
+  it('lie as a step has laid them, with so many copies', () => {
+    const conv = workloadOf({
+      op: 'Conv',
+      inputs: [{ shape: [1, 64, 16, 16] }, { shape: [128, 64, 3, 3], weight: true }],
+      attributes: { pads: [1, 1, 1, 1] },
+    });
+    const cost = (placement: Placement) =>
+      reramCost({ op: 'Conv', workload: { ...conv, placement } }, isaac);
+    // 5 blocks of rows; 128 outputs × 15 cells of one bit, in two crossbars.
+    const laid = cost({ cellBits: 1, polarity: 'differential', copies: 4 });
+    expect(laid.crossbars).toBe(4 * 2 * 5 * 15);
+    expect(laid.mapping).toContain('4 copies');
+    // Cells hold no more than they do.
+    expect(cost({ cellBits: 4, polarity: 'offset', copies: 1 }).crossbars).toBe(40);
   });
 });
 

@@ -1,7 +1,13 @@
 /** What the tests of costs have in common: workloads of a single node, bundled targets, tables of numbers. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { TargetProfile } from '../../../language/cost/profile';
+import type {
+  BlockedProfile,
+  DataflowProfile,
+  OverlayProfile,
+  SystolicProfile,
+  TargetProfile,
+} from '../../../language/cost/profile';
 import { resolveTarget } from '../../../language/cost/targets';
 import type { Workload } from '../../../language/cost/workload';
 import { workloads, type Workloads } from '../../../language/cost/workloads';
@@ -81,10 +87,21 @@ export function workloadOf(given: Case): Workload {
 
 export const BUNDLED = path.join(import.meta.dirname, '../../../templates/targets');
 
-export const bundled = <K extends TargetProfile['kind']>(
-  id: `${K}.${string}`,
-): Extract<TargetProfile, { kind: K }> =>
-  resolveTarget(id, BUNDLED) as Extract<TargetProfile, { kind: K }>;
+/** The profile that an id names: its first word is the kind, the second tells designs of a kind apart. */
+type Named<Id extends string> = Id extends `fpga.${string}-dataflow`
+  ? DataflowProfile
+  : Id extends `fpga.${string}`
+    ? OverlayProfile
+    : Id extends `asic.systolic-${string}`
+      ? SystolicProfile
+      : Id extends `asic.${string}`
+        ? BlockedProfile
+        : Id extends `${infer K}.${string}`
+          ? Extract<TargetProfile, { kind: K }>
+          : never;
+
+export const bundled = <const Id extends string>(id: Id): Named<Id> =>
+  resolveTarget(id, BUNDLED) as Named<Id>;
 
 /** Rows of a table of comma-separated values; quoted cells may hold commas. */
 export function readTable(file: string): Record<string, string>[] {

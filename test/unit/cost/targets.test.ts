@@ -7,7 +7,7 @@ import {
   describeBasis,
   profileSchema,
   targetProfile,
-  type AsicProfile,
+  type SystolicProfile,
 } from '../../../language/cost/profile';
 import { loadTargets, resolveTarget } from '../../../language/cost/targets';
 import { BUNDLED } from './subject';
@@ -50,7 +50,7 @@ describe('bundled targets', () => {
   });
 
   it('differ from what they extend in what they say', () => {
-    const arrays = targets.filter((t): t is AsicProfile => t.kind === 'asic');
+    const arrays = targets.filter((t): t is SystolicProfile => t.id.startsWith('asic.systolic'));
     for (const { id, array, dramGbPerS } of arrays) {
       const { rows, columns, dataflow } = array;
       expect(id).toBe(`asic.systolic-${rows}x${columns}-${dataflow}`);
@@ -60,12 +60,23 @@ describe('bundled targets', () => {
   });
 
   it('have a schema that editors understand', () => {
-    const schema = z.toJSONSchema(targetProfile) as {
-      oneOf: { properties: Record<string, unknown> }[];
-    };
-    expect(schema.oneOf.map(({ properties }) => properties.kind)).toEqual(
-      ['mobile', 'host', 'fpga', 'asic', 'reram'].map((kind) => ({ type: 'string', const: kind })),
-    );
+    interface Option {
+      readonly properties?: Readonly<Record<string, { readonly const?: string }>>;
+      readonly oneOf?: readonly Option[];
+    }
+    const schema = z.toJSONSchema(targetProfile, { io: 'input' }) as Option;
+    const options = schema.oneOf!.flatMap((option) => option.oneOf ?? [option]);
+    expect(
+      options.map(({ properties }) => [properties!.kind!.const, properties!.design?.const]),
+    ).toEqual([
+      ['mobile', undefined],
+      ['host', undefined],
+      ['fpga', 'overlay'],
+      ['fpga', 'dataflow'],
+      ['asic', 'systolic'],
+      ['asic', 'blocked'],
+      ['reram', undefined],
+    ]);
   });
 });
 
@@ -100,7 +111,7 @@ describe('finding a target', () => {
       /there is no target mobile\.pixel3-cpv\. Did you mean mobile\.pixel3-cpu/,
     );
     expect(() => resolveTarget('toaster', BUNDLED)).toThrow(
-      /There are asic\.systolic-128x128-is, .*reram\.isaac/,
+      /There are asic\.ethos-u55-128, .*reram\.isaac/,
     );
     expect(() => resolveTarget('./absent.target.yaml', BUNDLED, folder)).toThrow(
       'there is no target profile',
