@@ -70,13 +70,15 @@ function after({ after: { targets } }: Report): string {
 
 function stepTable({ steps, after: { targets } }: Report): string {
   if (steps.length === 0) return '';
-  const rows = steps.map(({ title, pass, sites, skipped, seconds, latencyMs, guard }) => [
-    `${escape(title)} <code>${escape(pass)}</code>${guard?.dropped ? ' <b>left out</b>' : ''}`,
-    String(sites),
-    String(skipped.length),
-    `${seconds.toFixed(1)} s`,
-    ...targets.map(({ id }) => changeText(latencyMs[id], ms)),
-  ]);
+  const rows = steps.map(
+    ({ title, pass, sites, skipped, seconds, latencyMs, operatorSet, guard }) => [
+      `${escape(title)} <code>${escape(pass)}</code>${guard?.dropped ? ' <b>left out</b>' : ''}${operatorSet ? ` (operator set ${operatorSet.before} raised to ${operatorSet.after} first)` : ''}`,
+      String(sites),
+      String(skipped.length),
+      `${seconds.toFixed(1)} s`,
+      ...targets.map(({ id }) => changeText(latencyMs[id], ms)),
+    ],
+  );
   const heads = targets.map(({ title }) => `Latency, ${escape(title)} ${badge('modelled')}`);
   return `<h2>Steps</h2>${calibrationNotes(steps)}${table(['Step', 'Sites', 'Skipped', 'Took', ...heads], rows)}`;
 }
