@@ -134,7 +134,7 @@ describe('AdaRound', () => {
     const written = async (rounding: string): Promise<Graph> => {
       const steps = stepsOf({
         pass: 'quantize.adaround',
-        at: '/layer3/**',
+        at: '/layer1/layer1.0/**',
         rounding,
         iterations: 100,
         samples: 32,
