@@ -45,8 +45,7 @@ export function leastLoss(items: Items, budget: number): number[] | undefined {
   const within = states.filter(({ cost }) => cost <= budget);
   const best = within.reduce((a, b) => (b.loss < a.loss ? b : a), within[0]!);
   const chosen: number[] = [];
-  for (let state: State | undefined = best; state?.before; state = state.before)
-    chosen.unshift(state.choice);
+  for (let state = best; state.before; state = state.before) chosen.unshift(state.choice);
   return chosen;
 }
 

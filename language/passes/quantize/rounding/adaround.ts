@@ -152,7 +152,7 @@ class Softened {
       this.#descend(beta, (at, slope) => {
         mean[at] = DECAY * mean[at]! + (1 - DECAY) * slope;
         square[at] = SQUARE_DECAY * square[at]! + (1 - SQUARE_DECAY) * slope * slope;
-        this.#open[at]! -= (STEP * (mean[at]! / first)) / (Math.sqrt(square[at]! / second) + TINY);
+        this.#open[at]! -= (STEP * (mean[at] / first)) / (Math.sqrt(square[at] / second) + TINY);
       });
     }
     return roundedBy(this.layer, (_, i) => (stretched(this.#open[i]!) < 0.5 ? 0 : 1));
