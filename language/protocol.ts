@@ -790,6 +790,8 @@ export interface StepReport {
   readonly latencyMs: Readonly<Record<string, Change>>;
   /** The data that its ranges and statistics come from: a file, or made-up inputs; absent where it needs none. */
   readonly calibration?: string;
+  /** Version of the operator set before and after, where the step had to raise it. */
+  readonly operatorSet?: Change;
   /** What the recipe's guard found; absent without one. */
   readonly guard?: GuardReport;
   /** It broke what has to hold after a step, and was left out; the layer is wrong already where it is changed alone. */

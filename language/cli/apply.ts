@@ -59,8 +59,11 @@ const apply: Command = async (argv, surroundings) => {
     { output, report, kinds, steps, before, after, fidelity, measured, checks, budget },
     () => [
       `wrote ${output}`,
-      ...steps.flatMap(({ pass, sites, skipped, seconds, guard, rolledBack }) => [
+      ...steps.flatMap(({ pass, sites, skipped, seconds, operatorSet, guard, rolledBack }) => [
         `  ${pass}: ${sites} sites in ${seconds.toFixed(1)} s${rolledBack ? ', rolled back' : guard?.dropped ? ', left out' : ''}`,
+        ...(operatorSet
+          ? [`    operator set raised from ${operatorSet.before} to ${operatorSet.after} first`]
+          : []),
         ...skipped.map(({ node, reason }) => `    skipped ${node}: ${reason}`),
       ]),
       ...summary(content),

@@ -224,8 +224,14 @@ function encodeModel(
   const sameOpsets =
     opsets === model.opsets ||
     (opsets.size === model.opsets.size && [...opsets].every(([d, v]) => model.opsets.get(d) === v));
-  for (const span of model.carried)
-    if (sameOpsets || fieldOf(span).field !== 8) carry(out, 'model', span, encoder);
+  const irVersion = irVersionOf(opsets.get(MAIN_DOMAIN) ?? 1);
+  const isRaised = !sameOpsets && irVersion > model.irVersion;
+  for (const span of model.carried) {
+    const { field } = fieldOf(span);
+    if ((sameOpsets || field !== 8) && !(isRaised && field === 1))
+      carry(out, 'model', span, encoder);
+  }
+  if (isRaised) out.int(1, irVersion);
   if (!sameOpsets)
     for (const [domain, version] of opsets) {
       const opset = new MessageBuilder();
@@ -233,6 +239,12 @@ function encodeModel(
       out.message(8, opset.int(2, version));
     }
   return out.message(7, encodeGraph(graph, encoder));
+}
+
+/** The first version of the format for a version of the operator set (ONNX, docs/Versioning.md). */
+function irVersionOf(opset: number): number {
+  const since = [9, 10, 11, 12, 15, 19, 21, 23]; // of versions 4 to 11
+  return 3 + since.filter((first) => opset >= first).length;
 }
 
 /** The field that a stretch of a message is. */

@@ -57,17 +57,18 @@ export function channelMaxima(values: Numbers, { channels, inner }: ChannelLayou
   return maxima;
 }
 
-/** Symmetric int8 codes in −127 … 127. */
+/** Symmetric codes in −limit … limit. */
 export function int8Codes(
   values: Numbers,
   { channels, inner }: ChannelLayout,
   scales: ArrayLike<number>,
+  limit = 127,
 ): Int8Array {
   const codes = new Int8Array(values.length);
   for (let i = 0, channel = 0; i < values.length; channel = (channel + 1) % channels) {
     const scale = scales[channel]!;
     for (const end = i + inner; i < end; i++)
-      codes[i] = Math.min(127, Math.max(-127, roundHalfEven(values[i]! / scale)));
+      codes[i] = Math.min(limit, Math.max(-limit, roundHalfEven(values[i]! / scale)));
   }
   return codes;
 }

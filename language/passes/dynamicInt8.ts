@@ -8,18 +8,20 @@ import type { Layer } from './layers';
 import { QuantisedWeights, type WeightScheme } from './quantisedWeights';
 
 const FLOAT32 = 1;
+/** Where DynamicQuantizeLinear came. */
+export const DYNAMIC_OPSET = 11;
 
 export class DynamicWriter {
   readonly #inserter: Inserter;
   /** Of each activation: codes, scale and zero point, shared by the layers that read it. */
   readonly #quantised = new Map<string, readonly [string, string, string]>();
 
+  /** @param graph of `DYNAMIC_OPSET` or later */
   constructor(
     private readonly graph: Graph,
     private readonly scheme: WeightScheme,
   ) {
     this.#inserter = new Inserter(graph);
-    graph.requireOpset('', 11); // DynamicQuantizeLinear
   }
 
   quantiseLayer(layer: Layer): void {

@@ -8,7 +8,7 @@ import { packFloats, tensorNumbers } from '../onnx/tensor';
 import { outputChannelAxis } from './weights';
 
 /** A constant that the channels of a value are proportional to. */
-interface Share {
+export interface Share {
   readonly node: string;
   /** Index of the constant among the node's inputs. */
   readonly input: number;

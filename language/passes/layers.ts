@@ -1,9 +1,10 @@
 /** Layers that ONNX Runtime has integer kernels for, and why others are none. */
 import type { Facts } from '../graph/facts';
 import { floatAttribute, intAttribute, type Graph, type Node } from '../graph/graph';
+import { raiseBlocker } from '../graph/opset';
 import type { ElementType } from '../onnx/schema';
 import type { Tensor } from '../onnx/model';
-import { canHoldWeights, weightInputs, type WeightInput } from './weights';
+import { canHoldWeights, isQuantised, weightInputs, type WeightInput } from './weights';
 
 /** A layer with a constant weight. */
 export interface Layer {
@@ -41,13 +42,15 @@ export function quantisable(
     return `ONNX Runtime has no static int8 kernel for ${node.op}`;
   if (node.domain !== '')
     return `${node.domain}.${node.op} is fused already; quantise the model before fusing`;
-  if (graph.opset < 10)
-    return `operator set ${graph.opset} is too old for quantisation; convert the model to 13`;
-  if (node.inputs.some((input) => graph.producer(input)?.op === 'DequantizeLinear'))
-    return 'it is quantised already';
-  const wrongType = node.inputs.slice(0, 2).map((input) => elementTypeOf(graph, facts, input));
-  const other = wrongType.find((type) => type !== undefined && type !== 'float32');
-  if (other) return `it computes in ${other}; only float32 layers are quantised`;
+  if (node.inputs.some((input) => isQuantised(graph, input))) return 'it is quantised already';
+  const types = node.inputs.slice(0, 2).map((input) => elementTypeOf(graph, facts, input));
+  const other = types.find((type) => type !== undefined && !COMPUTED_IN.has(type));
+  if (other) return `it computes in ${other}; convert it to float32 or float16 first`;
+  if (graph.opset < OLDEST_QUANTISED) {
+    const blocker = raiseBlocker(graph, facts, QDQ_OPSET);
+    if (blocker)
+      return `operator set ${graph.opset} is too old for quantisation, and cannot be raised to ${QDQ_OPSET} because of ${blocker.node}: ${blocker.reason}`;
+  }
   if (reachesAngle(graph, node.outputs[0] ?? ''))
     return 'it computes the argument of a sine, where a step of 8 bits is a large angle';
   const [weight] = weightInputs(graph, node);
@@ -61,6 +64,13 @@ export function quantisable(
   if (node.op === 'MatMul') return { ...base, kind: 'matmul', normalisation: undefined };
   return gemm(graph, node, base);
 }
+
+/** QuantizeLinear came with operator set 10, and its scales per channel with 13. */
+const OLDEST_QUANTISED = 10;
+export const QDQ_OPSET = 13;
+
+/** Layers in 16 bits are widened first; of others ONNX Runtime has no kernels on processors. */
+const COMPUTED_IN: ReadonlySet<ElementType> = new Set<ElementType>(['float32', 'float16']);
 
 const INTEGER_OPERATORS = new Set([
   'QLinearConv',

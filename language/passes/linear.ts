@@ -5,7 +5,7 @@ import { floatAttribute, intAttribute, type Graph, type Node } from '../graph/gr
 import type { Tensor } from '../onnx/model';
 import type { ElementType } from '../onnx/schema';
 import { tensorNumbers } from '../onnx/tensor';
-import { weightInputs } from './weights';
+import { isQuantised, weightInputs } from './weights';
 
 export interface Matrix {
   /** K, input channels. */
@@ -31,8 +31,7 @@ export interface Linear {
 /** The layer at a node, the reason why it is none, or undefined where nobody would expect one. */
 export function linearOf(graph: Graph, facts: Facts, node: Node): Linear | string | undefined {
   if ((node.op !== 'MatMul' && node.op !== 'Gemm') || node.domain !== '') return undefined;
-  if (node.inputs.some((input) => graph.producer(input)?.op === 'DequantizeLinear'))
-    return 'it is quantised already';
+  if (node.inputs.some((input) => isQuantised(graph, input))) return 'it is quantised already';
   const [weight] = weightInputs(graph, node);
   if (!weight) return node.op === 'MatMul' ? undefined : 'its weight is not a constant';
   if (weight.index !== 1) return 'its constant is the left operand';

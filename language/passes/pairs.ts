@@ -45,7 +45,7 @@ export function convolutionRows(dims: readonly number[], groups: number): Kernel
   };
 }
 
-export const MAX_CODE = 127;
+const MAX_CODE = 127;
 const MAX_PAIR = 128;
 
 /** Scales tried between the one that holds every element and the one that holds every pair. */

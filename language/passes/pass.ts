@@ -58,6 +58,11 @@ export interface TargetTraits {
   runs(op: string): boolean;
   /** Why it leaves a node to another processor; undefined where it runs it itself. */
   unsupported(node: string): string | undefined;
+  /** What a graph takes by the target's cost model, in all and by node; nodes of unknown cost are left out. */
+  latencies(situation: Situation): {
+    readonly totalMs: number;
+    readonly layersMs: ReadonlyMap<string, number>;
+  };
   /** Of targets that hold weights in crossbars. */
   readonly crossbars?: CrossbarTraits;
 }

@@ -105,11 +105,12 @@ export class QdqWriter {
     const scale = this.#inserter.constant(`${base}_scale`, 'float32', scaleDims, () =>
       floatBytes(weights.scales()),
     );
-    const zeroPoint = () => new Uint8Array(layout.channels);
-    const zero = this.#inserter.constant(`${base}_zero_point`, 'int8', scaleDims, zeroPoint);
+    const zeroPoint = () => new Uint8Array(Math.ceil((layout.channels * weights.bits) / 8));
+    const type = weights.bits === 4 ? 'int4' : 'int8';
+    const zero = this.#inserter.constant(`${base}_zero_point`, type, scaleDims, zeroPoint);
     const codes = this.#inserter.constant(
       `${base}_quantized`,
-      'int8',
+      type,
       weights.dims,
       () => weights.codes(),
       () => weights.density(this.ranges !== null),

@@ -10,14 +10,30 @@ import {
   type ChannelLayout,
 } from './affine';
 import type { Layer, Normalisation } from './layers';
-import { convolutionRows, matrixRows, MAX_CODE, pairedCodes, type Coded } from './pairs';
+import { convolutionRows, matrixRows, pairedCodes, type Coded } from './pairs';
 import { outputChannelAxis } from './weights';
 
 export interface WeightScheme {
   readonly perChannel: boolean;
   /** Whether sums of two products have to fit 16 bits. */
   readonly paired: boolean;
+  /** Bits of the weights of a layer, by node; 8 where nothing is said. */
+  readonly bits?: ReadonlyMap<string, WeightBits>;
+  /** Codes of layers that were rounded otherwise than to the nearest, by node, with a scale per output channel. */
+  readonly rounded?: ReadonlyMap<string, () => Coded>;
+  /**
+   * Mean of each input channel of a value over the calibration data. Biases make up for what rounding the weights does to
+   * such inputs: they lose E[εx], ε the error of the weights (Nagel, van Baalen, Blankevoort, Welling: Data-Free
+   * Quantization Through Weight Equalization and Bias Correction. ICCV 2019, section 4.2).
+   */
+  readonly means?: ReadonlyMap<string, readonly number[]>;
 }
+
+export type WeightBits = 4 | 8;
+/** Where int4 tensors came. */
+export const INT4_OPSET = 21;
+/** Codes are symmetric: −127 … 127 and −7 … 7. */
+export const largestCode = (bits: WeightBits): number => 2 ** (bits - 1) - 1;
 
 /** Largest magnitude of a bias code: half of int32, so that the accumulator keeps room for the products. */
 const MAX_BIAS_CODE = 2 ** 30;
@@ -31,6 +47,7 @@ export class QuantisedWeights {
   readonly layout: ChannelLayout;
   readonly scaleDims: readonly number[];
   readonly hasBias: boolean;
+  readonly bits: WeightBits;
   readonly #transposed: boolean;
   #coded: Coded | undefined;
 
@@ -49,21 +66,25 @@ export class QuantisedWeights {
     const dims = viewed ? [...tensor.dims].reverse() : tensor.dims;
     const axis = outputChannelAxis(node, { ...tensor, dims }, 1)!;
     const turned = orientation === 'columns' && axis === 0;
+    this.bits = scheme.bits?.get(layer.node) ?? 8;
     this.#transposed = viewed !== turned;
     this.dims = turned ? [...dims].reverse() : dims;
     this.axis = turned ? 1 : axis;
     this.outputs = this.dims[this.axis]!;
     this.layout = channelLayout(this.dims, scheme.perChannel ? this.axis : undefined);
     this.scaleDims = scheme.perChannel ? [this.outputs] : [];
-    this.hasBias = bias !== undefined || layer.normalisation !== undefined;
+    const isCorrected = layer.kind !== 'matmul' && scheme.means?.has(layer.activation) === true;
+    this.hasBias = bias !== undefined || layer.normalisation !== undefined || isCorrected;
   }
 
   scales(): Float32Array {
     return this.#code().scales;
   }
 
+  /** As they are stored: a byte each, or two in a byte. */
   codes(): Uint8Array {
-    return new Uint8Array(this.#code().codes.buffer);
+    const { codes } = this.#code();
+    return this.bits === 4 ? packNibbles(codes) : new Uint8Array(codes.buffer);
   }
 
   /** While codes cannot be known, about as many are zero as weights are. */
@@ -81,24 +102,60 @@ export class QuantisedWeights {
 
   biasCodes(): Uint8Array {
     const scales = this.biasScales();
+    const corrections = this.#corrections();
     const codes = Int32Array.from(this.#realBias(), (value, output) =>
-      roundHalfEven(value / scales[scales.length === 1 ? 0 : output]!),
+      roundHalfEven((value + corrections[output]!) / scales[scales.length === 1 ? 0 : output]!),
     );
     return new Uint8Array(codes.buffer);
   }
 
+  /** −E[εx] of each output; borders that convolutions fill with zeros count as if they were inputs. */
+  #corrections(): Float64Array {
+    const out = new Float64Array(this.outputs);
+    const means = this.scheme.means?.get(this.layer.activation);
+    if (!means) return out;
+    const { codes, scales } = this.#code();
+    const values = this.values();
+    const isConvolution = this.layer.kind === 'conv';
+    const inner = isConvolution ? channelLayout(this.dims, 1).inner : this.dims[1]!;
+    const perOutput = values.length / this.outputs;
+    const groupSize = this.outputs / intAttribute(this.node, 'group', 1);
+    for (let i = 0; i < values.length; i++) {
+      const output = this.axis === 0 ? Math.floor(i / perOutput) : i % this.outputs;
+      const within = isConvolution
+        ? Math.floor((i % perOutput) / inner)
+        : this.axis === 0
+          ? i % inner
+          : Math.floor(i / inner);
+      const input = isConvolution
+        ? Math.floor(output / groupSize) * this.dims[1]! + within
+        : within;
+      const restored = codes[i]! * scales[scales.length === 1 ? 0 : output]!;
+      out[output]! += (values[i]! - restored) * means[input]!;
+    }
+    return out;
+  }
+
   #code(): Coded {
-    return (this.#coded ??= this.scheme.paired ? this.#codePaired() : this.#codeFreely());
+    return (this.#coded ??= this.#round());
+  }
+
+  #round(): Coded {
+    const given = this.scheme.rounded?.get(this.layer.node);
+    if (given) return given();
+    // Products of 4 bits never come near 16.
+    return this.scheme.paired && this.bits === 8 ? this.#codePaired() : this.#codeFreely();
   }
 
   #codeFreely(): Coded {
-    const values = this.#values();
-    const smallest = this.#smallestScales();
+    const values = this.values();
+    const limit = largestCode(this.bits);
+    const smallest = this.smallestScales();
     const scales = Float32Array.from(channelMaxima(values, this.layout), (max, channel) => {
       const floor = this.scheme.perChannel ? smallest(channel) : this.#largest(smallest);
-      return Math.max(max > 0 ? max / MAX_CODE : 1, floor);
+      return Math.max(max > 0 ? max / limit : 1, floor);
     });
-    return { scales, codes: int8Codes(values, this.layout, scales) };
+    return { scales, codes: int8Codes(values, this.layout, scales, limit) };
   }
 
   #codePaired(): Coded {
@@ -106,11 +163,11 @@ export class QuantisedWeights {
       this.layer.kind === 'conv'
         ? convolutionRows(this.dims, intAttribute(this.node, 'group', 1))
         : matrixRows(this.dims, this.axis);
-    return pairedCodes(this.#values(), rows, this.scheme.perChannel, this.#smallestScales());
+    return pairedCodes(this.values(), rows, this.scheme.perChannel, this.smallestScales());
   }
 
   /** A scale must be wide enough that the bias of a nearly dead channel still fits its integer. */
-  #smallestScales(): (output: number) => number {
+  smallestScales(): (output: number) => number {
     if (!this.hasBias || !this.activationScale) return () => 0;
     const smallest = this.activationScale() * MAX_BIAS_CODE;
     const bias = this.#realBias();
@@ -124,7 +181,7 @@ export class QuantisedWeights {
   }
 
   /** The float weights in the layer's own layout, batch normalisation folded in. */
-  #values(): Numbers {
+  values(): Numbers {
     const { weight, normalisation } = this.layer;
     const stored = tensorNumbers(weight.tensor);
     const values = this.#transposed ? transpose(stored, weight.tensor.dims) : stored;
@@ -135,12 +192,19 @@ export class QuantisedWeights {
   #realBias(): Float64Array {
     const own = this.bias && tensorNumbers(this.bias);
     const { normalisation } = this.layer;
-    if (!normalisation) return Float64Array.from(own ?? []);
+    if (!normalisation) return Float64Array.from(own ?? new Float64Array(this.outputs));
     const [shift, mean] = [tensorNumbers(normalisation.bias), tensorNumbers(normalisation.mean)];
     return factors(normalisation).map(
       (factor, output) => ((own?.[output] ?? 0) - mean[output]!) * factor + shift[output]!,
     );
   }
+}
+
+/** Two codes in a byte, the first in its lower half. */
+function packNibbles(codes: Int8Array): Uint8Array {
+  const out = new Uint8Array(Math.ceil(codes.length / 2));
+  for (let i = 0; i < codes.length; i++) out[i >> 1]! |= (codes[i]! & 15) << (4 * (i & 1));
+  return out;
 }
 
 /** What batch normalisation multiplies each channel by: scale / √(variance + ε). */

@@ -111,14 +111,17 @@ export function expectedNoise(
 /**
  * Measures every value, and asks for its factors; undefined leaves it alone. What was not measured, or by other channels, is
  * left alone too.
+ * @param measured the graph to run, where the values are not in the one that evidence is of
  */
 export async function planSmoothings(
   graph: Graph,
   groups: readonly Group[],
   evidence: Evidence,
   choose: (moments: ChannelMoments, matrices: readonly Matrix[]) => Float64Array | undefined,
+  measured?: Graph,
 ): Promise<Smoothing[]> {
-  const moments = await evidence.moments(groups.map(({ value }) => value));
+  const values = groups.map(({ value }) => value);
+  const moments = await evidence.moments(values, measured);
   const out: Smoothing[] = [];
   for (const group of groups) {
     const seen = moments.get(group.value);

@@ -31,6 +31,21 @@ const VIEWS = new Set(['Identity', 'Transpose', 'Reshape', 'Squeeze', 'Unsqueeze
 /** Whether a node only gives its input another shape or order. */
 export const isView = (node: Node): boolean => VIEWS.has(node.op);
 
+/** Operators whose results stand for integers: those of runtimes, and of tools that train with quantisation. */
+const DEQUANTISERS = new Set([
+  ...['DequantizeLinear', 'FakeQuantize', 'Quant', 'BipolarQuant', 'IntQuant'],
+]);
+
+/** Whether a value is made from integers, through nothing but shapes and conversions of type. */
+export function isQuantised(graph: Graph, value: string): boolean {
+  for (let producer = graph.producer(value); producer;) {
+    if (DEQUANTISERS.has(producer.op)) return true;
+    if (!isView(producer) && producer.op !== 'Cast') return false;
+    producer = graph.producer(producer.inputs[0] ?? '');
+  }
+  return false;
+}
+
 export const canHoldWeights = (node: Node): boolean => node.op in WEIGHT_INPUTS;
 
 /** The constant weights of a layer; none for a product of activations. */

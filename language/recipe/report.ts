@@ -82,6 +82,7 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
     steps: run.attempts.map(({ before, outcome, guard, rolledBack }, i): StepReport => {
       const { step, sites, skipped, situation } = outcome;
       const [old, fresh] = [costOf(before).costs, costOf(situation).costs];
+      const opset = { before: before.graph.opset, after: situation.graph.opset };
       return {
         pass: step.pass.id,
         title: step.pass.title,
@@ -90,6 +91,7 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
         seconds: seconds[i] ?? 0,
         latencyMs: byTarget(profiles, (t) => latencyChange(old[t]!, fresh[t]!)),
         ...(needsCalibration(step) && { calibration: calibrationName(job.recipe) }),
+        ...(opset.before !== opset.after && { operatorSet: opset }),
         ...(guard && { guard }),
         ...(rolledBack && { rolledBack }),
       };

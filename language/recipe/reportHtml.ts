@@ -72,8 +72,8 @@ function after({ after: { targets } }: Report): string {
 function stepTable({ steps, after: { targets } }: Report): string {
   if (steps.length === 0) return '';
   const rows = steps.map(
-    ({ title, pass, sites, skipped, seconds, latencyMs, guard, rolledBack }) => [
-      `${escape(title)} <code>${escape(pass)}</code>${rolledBack ? ' <b>rolled back</b>' : guard?.dropped ? ' <b>left out</b>' : ''}`,
+    ({ title, pass, sites, skipped, seconds, latencyMs, operatorSet, guard, rolledBack }) => [
+      `${escape(title)} <code>${escape(pass)}</code>${rolledBack ? ' <b>rolled back</b>' : guard?.dropped ? ' <b>left out</b>' : ''}${operatorSet ? ` (operator set ${operatorSet.before} raised to ${operatorSet.after} first)` : ''}`,
       String(sites),
       String(skipped.length),
       `${seconds.toFixed(1)} s`,

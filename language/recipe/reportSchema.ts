@@ -38,6 +38,9 @@ const step = z.object({
   calibration: z.exactOptional(
     z.string().meta({ description: 'The data that its ranges and statistics come from' }),
   ),
+  operatorSet: z.exactOptional(
+    change.meta({ description: 'Its version before and after, where the step had to raise it' }),
+  ),
   guard: z.exactOptional(guard),
   rolledBack: z.exactOptional(
     z

@@ -1,7 +1,7 @@
 /** What passes may know of a target: which operators it runs itself, and the sizes that it works in. */
 import type { Facts } from '../graph/facts';
 import type { Graph } from '../graph/graph';
-import type { CrossbarTraits, TargetTraits } from '../passes/pass';
+import type { CrossbarTraits, Situation, TargetTraits } from '../passes/pass';
 import { estimate } from '../cost/estimate';
 import { operatorKind } from '../cost/operators/table';
 import { laidLayers } from '../cost/crossbarLayers';
@@ -17,6 +17,13 @@ export function traitsOf(profile: TargetProfile, graph: Graph, facts: Facts): Ta
       reasons ??= unsupportedLayers(profile, graph, facts);
       return reasons.get(node);
     },
+    latencies(situation) {
+      const { layers, total } = estimateOn(profile, situation);
+      const layersMs = new Map<string, number>();
+      for (const { node, latencyMs } of layers)
+        if (latencyMs !== null) layersMs.set(node, latencyMs);
+      return { totalMs: total.latencyMs, layersMs };
+    },
     ...(profile.kind === 'reram' && { crossbars: crossbarTraits(profile, graph, facts) }),
   };
 }
@@ -31,13 +38,16 @@ const crossbarTraits = (profile: ReramProfile, graph: Graph, facts: Facts): Cros
   lay: (way) => laidLayers(graph, facts, profile, way),
 });
 
+const estimateOn = (profile: TargetProfile, { graph, facts }: Situation) =>
+  estimate(graph, facts, profile, { resolve: () => profile });
+
 function unsupportedLayers(
   profile: TargetProfile,
   graph: Graph,
   facts: Facts,
 ): Map<string, string> {
   const reasons = new Map<string, string>();
-  const { layers } = estimate(graph, facts, profile, { resolve: () => profile });
+  const { layers } = estimateOn(profile, { graph, facts });
   for (const { node, unsupported, unknown } of layers) {
     const reason = unsupported ?? unknown;
     if (reason !== undefined) reasons.set(node, reason);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Facts } from '../../graph/facts';
 import { captures, type Graph, type Node } from '../../graph/graph';
 import type { ElementType } from '../../onnx/schema';
-import { HalfWriter } from '../half';
+import { PrecisionWriter, TURNABLE } from '../half';
 import type { Pass, Refusal, Site, StepRequest } from '../pass';
 
 const parameters = z.strictObject({
@@ -63,17 +63,6 @@ export default fp16;
 /** A quarter of what 16 bits hold, as room for other inputs. */
 const LARGEST = 65_504 / 4;
 
-/** Operators that lose nothing by 16 bits, or no more than their operands do; T is the type of all their float inputs. */
-const HALF = new Set([
-  ...['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'Add', 'Sub', 'Mul', 'Div', 'Neg', 'Abs'],
-  ...['Relu', 'LeakyRelu', 'PRelu', 'Elu', 'Selu', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Tanh'],
-  ...['Erf', 'Gelu', 'Softmax', 'Clip', 'Min', 'Max', 'Where', 'LayerNormalization'],
-  ...['BatchNormalization', 'InstanceNormalization', 'MaxPool', 'AveragePool', 'Pad'],
-  ...['GlobalAveragePool', 'GlobalMaxPool', 'Identity', 'Reshape', 'Flatten', 'Transpose'],
-  ...['Squeeze', 'Unsqueeze', 'Concat', 'Split', 'Slice', 'Gather', 'Expand', 'Tile'],
-  ...['DepthToSpace', 'SpaceToDepth'],
-]);
-
 /** Operators whose arithmetic people would expect to be taken. */
 const EXPECTED = new Set(['LSTM', 'GRU', 'RNN', 'Einsum', 'FusedConv', 'FusedMatMul', 'Resize']);
 
@@ -84,7 +73,7 @@ function whyNot(facts: Facts, node: Node, captured: ReadonlySet<string>): string
     .map((value) => elementTypeOf(facts, value));
   if (types.includes('float16')) return 'it computes in 16 bits already';
   if (!types.includes('float32')) return '';
-  if (node.domain !== '' || !HALF.has(node.op))
+  if (node.domain !== '' || !TURNABLE.has(node.op))
     return EXPECTED.has(node.op) ? `${node.op} stays in 32 bits` : '';
   if (node.outputs.some((output) => captured.has(output)))
     return 'the body of a loop or branch reads its result';
@@ -122,6 +111,6 @@ function rewrite(
     else if (!float.includes(id)) chosen.add(id);
   }
   const isFloat = (value: string) => elementTypeOf(facts, value) === 'float32';
-  new HalfWriter(graph, chosen, isFloat).write();
+  new PrecisionWriter(graph, chosen, isFloat, 'float16').write();
   return refused;
 }

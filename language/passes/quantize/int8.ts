@@ -1,15 +1,14 @@
 import { z } from 'zod';
-import { DynamicWriter } from '../dynamicInt8';
-import { quantisable } from '../layers';
-import type { Pass, Range, Refusal, Site, StepRequest } from '../pass';
-import { QdqWriter } from '../qdq';
-import { toIntegerOperators } from '../qoperator';
-import { smoothAll, type Smoothing } from '../smoothing';
-import { arrange } from './int8/arrangement';
-import { foldInto } from './int8/folding';
-import { measureRanges, mostSensitive } from './int8/plan';
+import { raiseBlocker } from '../../graph/opset';
+import { DYNAMIC_OPSET, DynamicWriter } from '../dynamicInt8';
+import { QDQ_OPSET, quantisable } from '../layers';
+import type { Pass, Range, Refusal, StepRequest } from '../pass';
+import type { Smoothing } from '../smoothing';
+import { measureMeans, mostSensitive } from './int8/plan';
+import { prepare } from './int8/preparation';
 import { floatByRule } from './int8/rules';
-import { planSmoothing, smoothable } from './int8/smoothing';
+import { quantisableSites } from './int8/sites';
+import { measureStatically, writeStatically, type Static } from './int8/statically';
 
 const parameters = z.strictObject({
   form: z.enum(['fast', 'full']).default('fast').meta({
@@ -49,6 +48,11 @@ const parameters = z.strictObject({
     description:
       'auto: where a few channels of a matrix layer’s input are so large that the others would be rounded away, they are divided by factors that its weights are multiplied with; off: never',
   }),
+  biasCorrection: z.enum(['off', 'on']).default('off').meta({
+    title: 'Bias correction',
+    description:
+      'on: biases of convolutions and Gemms make up for what rounding their weights does to the mean of each output; worth it where weights are rounded coarsely',
+  }),
   exclude: z.int().min(0).default(0).meta({
     title: 'Exclude',
     description: 'How many of the most sensitive sites stay float, as measured one by one',
@@ -72,6 +76,8 @@ interface Decisions {
   /** Sites that stay as they are. */
   readonly float: readonly string[];
   readonly smoothings: readonly Smoothing[];
+  /** Means of the input channels of layers whose biases are corrected, by value. */
+  readonly means: Readonly<Record<string, readonly number[]>>;
 }
 
 const int8: Pass<Parameters, Decisions> = {
@@ -89,42 +95,30 @@ const int8: Pass<Parameters, Decisions> = {
   parameters,
   needs: ({ mode }) => (mode === 'static' ? ['calibration'] : []),
 
-  sites({ graph, facts }) {
-    const sites: Site[] = [];
-    const refused: Refusal[] = [];
-    for (const node of graph.order) {
-      const found = quantisable(graph, facts, node);
-      if (typeof found === 'string') refused.push({ node: node.id, reason: found });
-      else if (found) sites.push({ node: node.id });
-    }
-    return { sites, refused };
-  },
+  sites: quantisableSites,
 
   async plan(request, evidence) {
-    const { facts, sites, parameters } = request;
+    const { sites, parameters } = request;
     const float = floatsOf(request);
-    if (parameters.mode === 'dynamic') return { ranges: {}, float, smoothings: [] };
-    const graph = request.graph.fork();
-    const groups = smoothable(graph, facts, sites, new Set(float));
-    const smoothings =
-      parameters.smooth === 'auto' ? await planSmoothing(graph, groups, evidence) : [];
-    smoothAll(graph, groups, smoothings);
-    const { values } = arrange(graph, facts, sites, new Set(float));
-    const measured = values.filter((value) => value.like === undefined).map((value) => value.name);
-    const { ranges: method, percentile, exclude: count, maxDeviation } = parameters;
-    const ranges = await measureRanges(graph, measured, { method, percentile }, evidence);
+    if (parameters.mode === 'dynamic') return { ranges: {}, float, smoothings: [], means: {} };
+    const { percentile, smooth, exclude: count, maxDeviation, biasCorrection } = parameters;
+    const how = { method: parameters.ranges, percentile, smooth };
+    const measuring = await measureStatically(staticOf(request), how, evidence);
+    const { ranges, smoothings } = measuring;
+    const means = biasCorrection === 'on' ? await measureMeans(measuring, evidence) : {};
     const quantisedBut = (more: readonly string[]) => {
       const candidate = request.graph.fork();
-      rewrite({ ...request, graph: candidate }, { ranges, smoothings, float: [...float, ...more] });
+      const decisions = { ranges, smoothings, means, float: [...float, ...more] };
+      rewrite({ ...request, graph: candidate }, decisions);
       return candidate;
     };
     const open = sites.map(({ node }) => node).filter((node) => !float.includes(node));
     const limits = { count, maxDeviation };
     const sensitive = await mostSensitive(open, limits, quantisedBut, evidence);
-    return { ranges, smoothings, float: [...float, ...sensitive] };
+    return { ranges, smoothings, means, float: [...float, ...sensitive] };
   },
 
-  standIn: (request) => ({ ranges: null, float: floatsOf(request), smoothings: [] }),
+  standIn: (request) => ({ ranges: null, float: floatsOf(request), smoothings: [], means: {} }),
 
   rewrite,
 };
@@ -133,43 +127,34 @@ export default int8;
 const floatsOf = ({ graph, facts, sites, parameters }: StepRequest<Parameters>) =>
   floatByRule(graph, facts, sites, parameters.form).nodes;
 
-function rewrite(request: StepRequest<Parameters>, decisions: Decisions): readonly Refusal[] {
-  return request.parameters.mode === 'static'
-    ? rewriteStatically(request, decisions)
-    : rewriteDynamically(request, decisions);
-}
+const staticOf = (request: StepRequest<Parameters>): Static => ({
+  ...request,
+  ruled: new Set(floatsOf(request)),
+  opset: QDQ_OPSET,
+});
 
-function rewriteStatically(
-  request: StepRequest<Parameters>,
-  { ranges, float, smoothings }: Decisions,
-): readonly Refusal[] {
-  const { graph, facts, sites, parameters } = request;
-  // Sites that measurement left float read the smoothed values too.
-  const ruled = smoothings.length ? floatsOf(request) : [];
-  const { weights, activations, overflow, format } = parameters;
-  smoothAll(graph, smoothable(graph, facts, sites, new Set(ruled)), smoothings);
-  const arrangement = arrange(graph, facts, sites, new Set(float));
-  const { layers, uses, values, folds, refused } = arrangement;
-  for (const { producer, fold } of folds) foldInto(graph, producer, fold);
-  const writer = new QdqWriter(graph, values, ranges, {
+function rewrite(request: StepRequest<Parameters>, decisions: Decisions): readonly Refusal[] {
+  const { mode, weights, overflow, activations, format } = request.parameters;
+  if (mode === 'dynamic') return rewriteDynamically(request, decisions);
+  const scheme = {
     perChannel: weights === 'per-channel',
     paired: overflow === 'avoid',
     activations,
-  });
-  for (const layer of layers) writer.quantiseLayer(layer);
-  for (const value of values) writer.quantiseActivation(value, uses);
-  if (format === 'qoperator')
-    toIntegerOperators(
-      graph,
-      graph.order.map(({ id }) => id),
-    );
-  return refused;
+    means: new Map(Object.entries(decisions.means)),
+  };
+  return writeStatically(staticOf(request), decisions, scheme, format);
 }
 
 function rewriteDynamically(
-  { graph, facts, sites, parameters }: StepRequest<Parameters>,
+  request: StepRequest<Parameters>,
   { float }: Decisions,
 ): readonly Refusal[] {
+  const { graph, facts, sites, parameters } = prepare(request, new Set(float));
+  if (graph.opset < DYNAMIC_OPSET)
+    return sites.map(({ node }) => ({
+      node,
+      reason: `dynamic quantisation needs operator set ${DYNAMIC_OPSET}; ${graph.opset} cannot be raised because of ${raiseBlocker(graph, facts, QDQ_OPSET)!.node}`,
+    }));
   const writer = new DynamicWriter(graph, {
     perChannel: parameters.weights === 'per-channel',
     paired: parameters.overflow === 'avoid',

@@ -36,6 +36,12 @@ const quantise =
     pass: 'quantize.int8',
     at: oneOf(random, at),
   });
+const equalise: Draw = () => ({ pass: 'quantize.equalise' });
+const round: Draw = (random) => ({
+  pass: 'quantize.adaround',
+  rounding: 'nearest',
+  bits: oneOf(random, [4, 8]),
+});
 const tokens: Draw = (random) => {
   const keep = Array.from({ length: 1 + integerBelow(random, 4) }, () => share(random, 0.1));
   const placement = oneOf(random, ['inside', 'before']);
@@ -61,6 +67,8 @@ const ANYWHERE = ['**', 'op:Conv', 'op:Gemm'];
 const CASES: [model: string, name: string, rounds: number, ...draws: Draw[]][] = [
   ['a network made by hand', 'prune.magnitude', 5, prune([...ANYWHERE, '/body/**', '/stem'])],
   ['a network made by hand', 'quantize.int8', 3, quantise([...ANYWHERE, '/body/**'])],
+  ['a network made by hand', 'quantize.adaround', 2, round],
+  ['shapes-resnet', 'quantize.equalise', 1, equalise, quantise(['**'])],
   ['shapes-resnet', 'prune.magnitude', 3, prune(ANYWHERE)],
   ['shapes-resnet', 'target.align', 2, align],
   ['shapes-resnet', 'quantize.int8', 2, quantise(['**', '/layer1/**'])],

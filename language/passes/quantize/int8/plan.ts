@@ -1,7 +1,8 @@
 /** What is measured: ranges of activations, and how much each site costs in accuracy. */
-import type { Graph } from '../../../graph/graph';
+import { intAttribute, type Graph } from '../../../graph/graph';
 import { narrowedRange, type RangeMethod } from '../../calibration';
 import type { Evidence, Range } from '../../pass';
+import type { Arrangement } from './arrangement';
 
 export interface RangeRequest {
   readonly method: 'minmax' | RangeMethod;
@@ -29,6 +30,30 @@ export async function measureRanges(
   }
   return Object.fromEntries(ranges);
 }
+
+/** Means of the input channels of layers whose biases can be corrected; a value without channels is left out. */
+export async function measureMeans(
+  { graph, arrangement }: { readonly graph: Graph; readonly arrangement: Arrangement },
+  evidence: Evidence,
+): Promise<Record<string, readonly number[]>> {
+  const layers = arrangement.layers.filter(({ kind }) => kind !== 'matmul');
+  const moments = await evidence.moments([...new Set(layers.map((l) => l.activation))], graph);
+  return Object.fromEntries(
+    layers.flatMap(({ activation, kind, node, weight }) => {
+      const mean = moments.get(activation)?.mean;
+      const channels =
+        kind === 'conv'
+          ? weight.tensor.dims[1]! * intAttribute(graph.node(node)!, 'group', 1)
+          : weight.tensor.dims[intAttribute(graph.node(node)!, 'transB', 0)];
+      return mean && mean.length === channels
+        ? [[activation, Array.from(mean, shortened)] as const]
+        : [];
+    }),
+  );
+}
+
+/** Short in a recipe's decisions. */
+const shortened = (number: number): number => Number(number.toPrecision(5));
 
 /** Limits on what measurement may leave float beside what the form's rules do. */
 export interface Exclusion {

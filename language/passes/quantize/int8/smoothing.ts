@@ -26,8 +26,15 @@ export const planSmoothing = (
   graph: Graph,
   groups: readonly Group[],
   evidence: Evidence,
+  measured: Graph | undefined,
 ): Promise<Smoothing[]> =>
-  planSmoothings(graph, groups, evidence, (moments, matrices) => {
-    const { factors, gain } = bestSmoothing(moments, matrices);
-    return gain >= WORTHWHILE ? factors : undefined;
-  });
+  planSmoothings(
+    graph,
+    groups,
+    evidence,
+    (moments, matrices) => {
+      const { factors, gain } = bestSmoothing(moments, matrices);
+      return gain >= WORTHWHILE ? factors : undefined;
+    },
+    measured,
+  );

@@ -34,6 +34,7 @@ function request(graph: Graph, channels: number, most = 1, by: By = 'pad'): Requ
     id,
     granularity: { inputs: channels, outputs: channels },
     runs: () => true,
+    latencies: () => ({ totalMs: 0, layersMs: new Map() }),
     unsupported: () => undefined,
   });
   const { sites } = align.sites({ graph, facts });

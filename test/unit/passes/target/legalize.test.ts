@@ -82,6 +82,7 @@ function request(graph: Graph, lacks: ReadonlySet<string>): StepRequest<{ target
     id,
     granularity: { inputs: 8, outputs: 8 },
     runs: (op) => !lacks.has(op),
+    latencies: () => ({ totalMs: 0, layersMs: new Map() }),
     unsupported: (name) =>
       lacks.has(graph.node(name)!.op) ? `${id} does not run ${graph.node(name)!.op}` : undefined,
   });

@@ -17,6 +17,7 @@ function request(graph: Graph, lacks: readonly string[]): StepRequest<typeof PAR
     id,
     granularity: { inputs: 8, outputs: 8 },
     runs: () => true,
+    latencies: () => ({ totalMs: 0, layersMs: new Map() }),
     unsupported(name) {
       const { op } = graph.node(name)!;
       const isMissing = id === 'npu' ? lacks.includes(op) : op === 'Mystery';
