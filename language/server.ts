@@ -58,6 +58,7 @@ import {
   profileHover,
 } from './server/profiles';
 import { fileOf, isRecipeUri, Subjects } from './server/subjects';
+import { Warming } from './server/warming';
 
 const connection = createConnection(ProposedFeatures.all);
 const documents = new TextDocuments(TextDocument);
@@ -65,6 +66,7 @@ const subjects = new Subjects(documents);
 const running = new Map<string, AbortController>();
 const planning = new Map<string, AbortController>();
 const texts = new WeakMap<object, ModelText>();
+const warming = new Warming();
 let currentTarget = DEFAULT_TARGET;
 
 type Handlers = {
@@ -87,6 +89,7 @@ const handlers: Handlers = {
     const shown = lookOf(subject, look);
     const picture = viewRequest(subject, shown);
     const design = makeDesign(subject, shown, picture);
+    if (!draft) warming.after(subject, shown);
     if (!effects) return design;
     const place = subjects.placeOf(document, subject);
     return { ...design, effects: effectsInView(subject, picture, effects, place) };
@@ -199,6 +202,7 @@ for (const [method, handler] of Object.entries(handlers) as [
   (params: unknown) => unknown,
 ][])
   connection.onRequest(`whittle/${method}`, async (params: unknown) => {
+    warming.interrupt();
     try {
       return await handler(params);
     } catch (error) {

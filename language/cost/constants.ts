@@ -94,11 +94,11 @@ export class Constants {
   }
 
   #find(value: number): Constant | undefined {
-    const { links, values, tensor, outer } = this.scope;
+    const { links, values } = this.scope;
     if (links.makers[value] === -1) {
       const name = links.names[value]!;
-      const stored = tensor(name);
-      const given = stored ? ofTensor(stored) : outer(name);
+      const stored = this.scope.tensor(name);
+      const given = stored ? ofTensor(stored) : this.scope.outer(name);
       if (given) return given;
     }
     const elements = values[value]!.elements?.elements;

@@ -19,7 +19,7 @@ const VISIBLE_AFTER_MS = 150;
 export interface DesignLoader {
   /** Asks for the design of the state as it is now. */
   readonly refresh: () => void;
-  /** Shows a value in motion, at most once per frame. */
+  /** Shows a value in motion. */
   readonly draft: (draft: Draft) => void;
   /** Forgets the value in motion without drawing anything. */
   readonly endDraft: () => void;
@@ -32,7 +32,6 @@ export function createDesignLoader(
 ): DesignLoader {
   let running: AbortController | null = null;
   let waiting = false;
-  let frame = 0;
 
   async function ask(): Promise<void> {
     const abort = new AbortController();
@@ -68,17 +67,10 @@ export function createDesignLoader(
     },
     draft(draft) {
       store.set({ draft });
-      if (frame) return;
-      frame = requestAnimationFrame(() => {
-        frame = 0;
-        if (!store.get().draft) return;
-        if (running) waiting = true;
-        else void ask();
-      });
+      if (running) waiting = true;
+      else void ask();
     },
     endDraft() {
-      cancelAnimationFrame(frame);
-      frame = 0;
       waiting = false;
       store.set({ draft: null });
     },
