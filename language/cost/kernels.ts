@@ -5,6 +5,7 @@
  */
 import { fixedShape } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
+import { polishedBefore, unpolishedFrom, type Transform } from '../graph/match/lognp';
 import type { ElementType } from '../onnx/schema';
 import { valueBytes } from './constants';
 import { FREE, isCode, sum } from './measure';
@@ -23,6 +24,8 @@ export interface FusionRules {
   readonly integer: readonly WorkloadKind[];
   /** Whether views and the computation of shapes are kernels as well: they do nothing, and are started. */
   readonly views?: boolean | undefined;
+  /** Transforms that integer kernels undo as they read codes, and do before they write them. */
+  readonly codecs?: readonly 'LogNP'[] | undefined;
 }
 
 export interface Kernel {
@@ -43,6 +46,7 @@ export function kernels(
   return new Grouping(graph, workloads, rules, only).kernels();
 }
 
+const NO_NODES: readonly Node[] = [];
 const PRODUCTS: readonly WorkloadKind[] = ['conv', 'matmul'];
 const OTHERS: readonly WorkloadKind[] = ['elementwise', 'normalisation', 'pooling', 'reduction'];
 
@@ -66,7 +70,10 @@ class Grouping {
   kernels(): Kernel[] {
     const nodes = this.graph.order.filter((node) => this.only(node));
     for (const node of nodes) if (!this.#taken.has(node.id)) this.#group(node);
-    for (const node of nodes) this.#absorbDequantize(node);
+    for (const node of nodes) {
+      this.#absorbDecoding(node);
+      this.#absorbDequantize(node);
+    }
     return nodes.filter((node) => !this.#taken.has(node.id)).map((node) => this.#kernel(node));
   }
 
@@ -75,11 +82,13 @@ class Grouping {
     const chain = this.#epilogue(main, this.#takenAfter(kind));
     const last = chain.at(-1) ?? main;
     const runsOnCodes = kind === 'free' || this.rules.integer.includes(kind);
-    const isInteger = runsOnCodes && this.#readsCodes(main);
-    const requantize = isInteger ? this.#onlyReader(last.outputs[0], 'QuantizeLinear') : undefined;
+    const decoded = runsOnCodes && PRODUCTS.includes(kind) ? this.#decoded(main) : undefined;
+    const isInteger = runsOnCodes && (decoded !== undefined || this.#readsCodes(main));
+    const plain = isInteger ? this.#onlyReader(last.outputs[0], 'QuantizeLinear') : undefined;
+    const requantize = plain ? [plain] : this.#encoded(main, last);
     // Arithmetic without multipliers is done on codes only if codes come out again.
-    if (isInteger && (requantize ?? PRODUCTS.includes(kind))) this.#integer.add(main.id);
-    this.#absorb(main, requantize ? [...chain, requantize] : chain);
+    if (isInteger && (requantize.length || PRODUCTS.includes(kind))) this.#integer.add(main.id);
+    this.#absorb(main, [...chain, ...requantize]);
   }
 
   #absorb(main: Node, nodes: readonly Node[]): void {
@@ -166,6 +175,49 @@ class Grouping {
 
   // ---- the quantised form
 
+  /** The transform between codes and what a product reads, where kernels undo it themselves. */
+  #decoded(main: Node): Transform | undefined {
+    if (!this.rules.codecs?.includes('LogNP')) return undefined;
+    return main.inputs[0] === undefined ? undefined : unpolishedFrom(this.graph, main.inputs[0]);
+  }
+
+  /**
+   * The transform into codes that a layer does as it writes, because nothing else reads its result; or, of the first node of
+   * a transform by itself, the rest of it.
+   */
+  #encoded(main: Node, { outputs: [value = ''] }: Node): readonly Node[] {
+    if (!this.rules.codecs?.includes('LogNP') || this.#outputs.has(value)) return NO_NODES;
+    const readers = this.graph.consumers(value);
+    for (const start of [main, ...readers]) {
+      if (start.op !== 'Mul') continue;
+      const quantise = this.#quantiserBehind(start);
+      const found = quantise && polishedBefore(this.graph, quantise);
+      if (!found) continue;
+      const nodes = [...found.nodes.filter(({ id }) => id !== main.id), quantise];
+      const ids = new Set(nodes.map(({ id }) => id));
+      const whole = start === main || readers.every(({ id }) => ids.has(id));
+      if (whole && nodes.every((node) => this.#isFree(node))) return nodes;
+    }
+    return NO_NODES;
+  }
+
+  /** Abs, Add, Log and Mul lie between the two. */
+  #quantiserBehind(scaled: Node): Node | undefined {
+    let node: Node | undefined = scaled;
+    for (let step = 0; step < 5 && node; step++) node = this.graph.onlyConsumer(node.outputs[0]!);
+    return node?.op === 'QuantizeLinear' ? node : undefined;
+  }
+
+  /** Transforms vanish with their DequantizeLinear when integer kernels are all that read them. */
+  #absorbDecoding(main: Node): void {
+    const found = this.#integer.has(main.id) ? this.#decoded(main) : undefined;
+    const value = main.inputs[0]!;
+    if (!found || this.#taken.has(found.linear.id)) return;
+    if (this.#outputs.has(value)) return;
+    if (this.graph.consumers(value).every(({ id }) => this.#integer.has(id)))
+      this.#absorb(main, [...found.nodes, found.linear]);
+  }
+
   /** Whether every activation that a node computes with comes from a DequantizeLinear of codes. */
   #readsCodes(node: Node): boolean {
     const { inputType, matmul, conv } = this.workloads.of(node.id);
@@ -212,8 +264,11 @@ class Grouping {
   /** What an integer kernel reads in place of the dequantised activations. */
   #codeInput(main: Node): Codes | undefined {
     const { inputBytes } = this.workloads.of(main.id);
-    const value = main.inputs.find((name) => name && this.workloads.codes(name) !== undefined);
-    const codes = value && this.workloads.codes(value);
+    const decoded = this.#decoded(main);
+    const value = decoded
+      ? main.inputs[0]
+      : main.inputs.find((name) => name && this.workloads.codes(name) !== undefined);
+    const codes = decoded?.input ?? (value && this.workloads.codes(value));
     if (!value || !codes) return undefined;
     const { type } = this.workloads.facts.value(codes);
     const [read, dequantised] = [this.#bytes(codes), this.#bytes(value)];
