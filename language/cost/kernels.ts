@@ -6,6 +6,7 @@
 import { fixedShape } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
 import { LEFT_OUT, type Links } from '../graph/links';
+import { polishedBefore, unpolishedFrom, type Transform } from '../graph/match/lognp';
 import type { ElementType } from '../onnx/schema';
 import { valueBytes } from './constants';
 import { FREE, isCode, sum } from './measure';
@@ -24,6 +25,8 @@ export interface FusionRules {
   readonly integer: readonly WorkloadKind[];
   /** Whether views and the computation of shapes are kernels as well: they do nothing, and are started. */
   readonly views?: boolean | undefined;
+  /** Transforms that integer kernels undo as they read codes, and do before they write them. */
+  readonly codecs?: readonly 'LogNP'[] | undefined;
 }
 
 export interface Kernel {
@@ -96,7 +99,10 @@ export class Grouping {
     const nodes: number[] = [];
     for (let at = 0; at < count; at++) if (only(at)) nodes.push(at);
     for (const at of nodes) if (!this.#taken[at]) this.#group(at);
-    for (const at of nodes) this.#absorbDequantize(at);
+    for (const at of nodes) {
+      this.#absorbDecoding(at);
+      this.#absorbDequantize(at);
+    }
     this.kernels = nodes.filter((at) => !this.#taken[at]).map((at) => this.#kernel(at));
     this.#kernelOf = new Int32Array(count).fill(-1);
     for (const [index, { places }] of this.kernels.entries())
@@ -128,13 +134,14 @@ export class Grouping {
     const chain = this.#epilogue(main, this.#takenAfter(kind));
     const last = chain.at(-1) ?? main;
     const runsOnCodes = kind === 'free' || this.rules.integer.includes(kind);
-    const isInteger = runsOnCodes && this.#readsCodes(main);
-    const requantize = isInteger ? this.#onlyReader(this.#output(last)) : undefined;
-    const isRequantized =
-      requantize !== undefined && this.#nodes[requantize]!.op === 'QuantizeLinear';
+    const decoded = runsOnCodes && PRODUCTS.includes(kind) ? this.#decoded(main) : undefined;
+    const isInteger = runsOnCodes && (decoded !== undefined || this.#readsCodes(main));
+    const next = isInteger ? this.#onlyReader(this.#output(last)) : undefined;
+    const isPlain = next !== undefined && this.#nodes[next]!.op === 'QuantizeLinear';
+    const requantize = isPlain ? [next] : this.#encoded(main, last);
     // Arithmetic without multipliers is done on codes only if codes come out again.
-    if (isInteger && (isRequantized || PRODUCTS.includes(kind))) this.#integer[main] = 1;
-    this.#absorb(main, isRequantized ? [...chain, requantize] : chain);
+    if (isInteger && (requantize.length > 0 || PRODUCTS.includes(kind))) this.#integer[main] = 1;
+    this.#absorb(main, [...chain, ...requantize]);
   }
 
   #absorb(main: number, nodes: readonly number[]): void {
@@ -234,6 +241,66 @@ export class Grouping {
 
   // ---- the quantised form
 
+  /** The transform between codes and what a product reads, where kernels undo it themselves. */
+  #decoded(main: number): Transform | undefined {
+    const [value] = this.#nodes[main]!.inputs;
+    if (!this.rules.codecs?.includes('LogNP') || value === undefined) return undefined;
+    return unpolishedFrom(this.graph, value);
+  }
+
+  /**
+   * The transform into codes that a layer does as it writes, because nothing else reads its result; or, of the first node of
+   * a transform by itself, the rest of it.
+   */
+  #encoded(main: number, last: number): readonly number[] {
+    const value = this.#output(last);
+    if (!this.rules.codecs?.includes('LogNP')) return NO_NODES;
+    if (value === LEFT_OUT || this.#outputs.has(value)) return NO_NODES;
+    const readers = this.#links.readers[value]!;
+    for (const start of [main, ...readers]) {
+      if (this.#nodes[start]!.op !== 'Mul') continue;
+      const quantise = this.#quantiserBehind(start);
+      const found =
+        quantise === undefined ? undefined : polishedBefore(this.graph, this.#nodes[quantise]!);
+      if (quantise === undefined || !found) continue;
+      const nodes = [...this.#placesOf(found).filter((at) => at !== main), quantise];
+      const whole = start === main || readers.every((at) => nodes.includes(at));
+      if (whole && nodes.every((at) => this.#isFree(at))) return nodes;
+    }
+    return NO_NODES;
+  }
+
+  /** Abs, Add, Log and Mul lie between the two. */
+  #quantiserBehind(scaled: number): number | undefined {
+    let at = scaled;
+    for (let step = 0; step < 5; step++) {
+      const value = this.#output(at);
+      const readers = value === LEFT_OUT ? NO_NODES : this.#links.readers[value]!;
+      if (readers.length !== 1 || this.#outputs.has(value)) return undefined;
+      at = readers[0]!;
+    }
+    return this.#nodes[at]!.op === 'QuantizeLinear' ? at : undefined;
+  }
+
+  /** Transforms vanish with their DequantizeLinear when integer kernels are all that read them. */
+  #absorbDecoding(main: number): void {
+    const found = this.#integer[main] ? this.#decoded(main) : undefined;
+    if (!found) return;
+    const value = this.#links.reads[main]![0]!;
+    const linear = this.#placeOf(found.linear);
+    if (this.#taken[linear] || this.#outputs.has(value)) return;
+    if (this.#links.readers[value]!.every((reader) => this.#integer[reader]))
+      this.#absorb(main, [...this.#placesOf(found), linear]);
+  }
+
+  #placesOf({ nodes }: Transform): number[] {
+    return nodes.map((node) => this.#placeOf(node));
+  }
+
+  #placeOf({ outputs }: Node): number {
+    return this.#links.makers[this.#links.numberOf(outputs[0]!)!]!;
+  }
+
   /** Whether every activation that a node computes with comes from a DequantizeLinear of codes. */
   #readsCodes(at: number): boolean {
     const { inputType, matmul, conv } = this.workloads.layers[at]!;
@@ -275,7 +342,8 @@ export class Grouping {
     const isInteger = this.#integer[main] === 1;
     if (own.kind === 'free') return this.rules.views && this.#isFed(main) ? STARTED : own;
     if (absorbed.length === 0 && !isInteger) return own;
-    const last = absorbed.findLast((at) => this.#nodes[at]!.op !== 'DequantizeLinear');
+    // What decodes the input comes before it.
+    const last = absorbed.findLast((at) => at > main);
     return fusedWorkload(own, {
       taken: absorbed.map((at) => this.workloads.layers[at]!),
       codes: isInteger ? this.#codeInput(main) : undefined,
@@ -287,8 +355,12 @@ export class Grouping {
   /** What an integer kernel reads in place of the dequantised activations. */
   #codeInput(main: number): Codes | undefined {
     const { inputBytes } = this.workloads.layers[main]!;
-    const value = this.#given(main).find((input) => this.workloads.codes(input) !== undefined);
-    const codes = value === undefined ? undefined : this.workloads.codes(value);
+    const decoded = this.#decoded(main);
+    const value = decoded
+      ? this.#links.reads[main]![0]
+      : this.#given(main).find((input) => this.workloads.codes(input) !== undefined);
+    const plain = value === undefined ? undefined : this.workloads.codes(value);
+    const codes = decoded ? this.#links.numberOf(decoded.input) : plain;
     if (value === undefined || codes === undefined) return undefined;
     const { type } = this.workloads.values[codes]!;
     const [read, dequantised] = [this.#bytes(codes), this.#bytes(value)];

@@ -92,6 +92,13 @@ const fusion = z
     views: z.boolean().optional().meta({
       description: 'Views and the computation of shapes start kernels as well',
     }),
+    codecs: z
+      .array(z.enum(['LogNP']))
+      .optional()
+      .meta({
+        description:
+          'Transforms that integer kernels undo as they read codes and do before they write them, at no time of their own: LogNP, the signed logarithm of QuartDepth',
+      }),
   })
   .meta({ description: 'What runs as one kernel' });
 

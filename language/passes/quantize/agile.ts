@@ -11,7 +11,7 @@ const agile: Pass<Parameters, Decisions> = {
   title: 'Agile-Quant',
   family: 'quantize',
   summary:
-    'Weights of matrix layers in 4 bits, what they read in 8 or 4 bits with a scale for each token as it comes, for language models on processors that multiply a few bits. Computed by integer kernels of ONNX Runtime with codes in bytes: 4 bits are emulated, to the bit.',
+    'Weights of matrix layers in 4 bits, what they read in 8 or 4 bits with a scale for each token as it comes, for language models on processors that multiply a few bits. Integer kernels of ONNX Runtime compute it with codes in bytes: 4 bits are emulated, to the bit. Agile-Quant without its pruning of tokens; products of activations stay float.',
   paper: {
     title: 'Agile-Quant: Activation-Guided Quantization for Faster Inference of LLMs on the Edge',
     authors: 'Shen, Dong, Lu, Kong, Li, Lin, Wu, Wang',

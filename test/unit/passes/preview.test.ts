@@ -63,6 +63,14 @@ const align: Draw = (random) => ({
   most: 1,
 });
 
+const agile: Draw = (random) => ({
+  pass: 'quantize.agile',
+  activations: oneOf(random, [8, 4, 16]),
+  softmax: oneOf(random, ['float', 'log2']),
+  rounding: 'rtn',
+  refine: 'off',
+});
+
 const ANYWHERE = ['**', 'op:Conv', 'op:Gemm'];
 const CASES: [model: string, name: string, rounds: number, ...draws: Draw[]][] = [
   ['a network made by hand', 'prune.magnitude', 5, prune([...ANYWHERE, '/body/**', '/stem'])],
@@ -77,6 +85,7 @@ const CASES: [model: string, name: string, rounds: number, ...draws: Draw[]][] =
   ['shapes-vit', 'tokens.topk', 3, tokens],
   ['text-llama', 'prune.magnitude', 1, prune(['**', '/layers.*/mlp'])],
   ['text-llama', 'quantize.int8', 1, quantise(['**', '/layers.*/mlp'])],
+  ['text-llama', 'quantize.agile', 2, agile],
   ['shapes-vit', 'all that change the file', 1, tokens, prune(['**']), quantise(['**'])],
 ];
 

@@ -17,9 +17,14 @@ import { gatherEvidence } from '../../../../language/recipe/evidence';
 import { runTask } from '../../../../language/runtime/runtime';
 import { generatedData } from '../../../../language/runtime/tasks';
 import { makeGraph, node, value, weight, type ModelSpec } from '../../../models';
+import { estimate } from '../../../../language/cost/estimate';
+import { bundled } from '../../cost/subject';
+import { testFolder } from '../../data/arrays';
 import { testHost } from '../../runtime/host';
+import { costs, reopened } from '../subject';
 
 const host = testHost();
+const folder = testFolder();
 
 /** Repeatable numbers between −1 and 1. */
 function noise(seed: number) {
@@ -196,7 +201,7 @@ async function fidelity(given: Parameters<typeof quart.parameters.parse>[0], spe
     },
     { entry: host.entry },
   );
-  return { graph, refused, decibels: outputs[0]!.sqnrDb ?? Infinity };
+  return { graph, facts, refused, decibels: outputs[0]!.sqnrDb ?? Infinity };
 }
 
 describe('the Fisher information', () => {
@@ -234,7 +239,18 @@ describe('quantize.quart', () => {
     expect(whole.refused).toEqual([]);
     expect(whole.decibels).toBeGreaterThan(nothing.decibels);
     const types = [...whole.graph.initializers.values()].map(({ elementType }) => elementType);
-    expect(types.filter((type) => type === 'uint4')).toHaveLength(2 * 3 - 2 + 2);
+    expect(types.filter((type) => type === 'uint4')).toHaveLength(2 * 3);
+    const inputs = new Map([['x', [1, 3, 8, 8]]]);
+    const { graph } = whole;
+    const previewed = costs({ graph, facts: inferShapes(graph, { inputs }) });
+    const base = { ...whole, inputs };
+    expect(previewed).toEqual(costs(reopened(base, whole, folder.path)));
+    const powers = (target: Parameters<typeof bundled>[0]) =>
+      estimate(graph, inferShapes(graph, { inputs }), bundled(target)).layers.filter(
+        ({ node, latencyMs }) => graph.node(node)?.op === 'Exp' && latencyMs !== 0,
+      );
+    expect(powers('asic.systolic-32x32-ws')).toEqual([]);
+    expect(powers('mobile.pixel3-cpu')).not.toEqual([]);
   });
 
   it('is nearly exact in 8 bits', async () => {
