@@ -132,15 +132,13 @@ function overlayRoofs({ overlay, clockMhz }: OverlayProfile, products: readonly 
   };
 }
 
-function blockedRoofs({ unit, cores, clockMhz, sram, storage }: BlockedProfile): Roofs {
+/** Of activations there is no roof: blocks read what their windows touch, some of it again, and leave out the rest. */
+function blockedRoofs({ unit, cores, clockMhz, storage }: BlockedProfile): Roofs {
   const rate = (perCycle: number) => (perCycle * clockMhz) / 1e3;
   const macs = unit.height * unit.width * unit.depth * unit.inputs * cores;
   return {
     compute: [{ name: 'units', gmacPerS: rate(macs) }],
-    memory: [
-      { name: 'activations', gbPerS: rate(sram.bytesPerCycle) },
-      { name: 'weights', gbPerS: rate(storage.bytesPerCycle) },
-    ],
+    memory: [{ name: 'weights', gbPerS: rate(storage.bytesPerCycle) }],
   };
 }
 
