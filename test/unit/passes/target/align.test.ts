@@ -252,7 +252,7 @@ describe('target.align', () => {
     const { removed } = decisions;
     expect(Object.keys(removed).length).toBeGreaterThan(0);
     for (const units of Object.values(removed))
-      expect(weakest).toEqual(expect.arrayContaining(units));
+      expect(weakest).toEqual(expect.arrayContaining([...units]));
     const after = graph.fork();
     align.rewrite({ ...asked, graph: after }, decisions);
     const facts = factsOf(after);
