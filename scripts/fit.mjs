@@ -162,14 +162,10 @@ function fitBoard({ id, device, framework }) {
     const { profile } = language.calibrate(prior, found, as);
     for (const [name, value] of Object.entries(profile.precisions[rates]))
       constants.push({ at: ['precisions', rates, name], value });
-    const { of: _, ...error } = profile.basis.errors[0];
+    const [error] = profile.basis.errors;
     errors.push({
       position,
-      error: {
-        of: `${of}, scales fitted without the network, ratios with it`,
-        ...error,
-        precision: rates,
-      },
+      error: { ...error, of: `${of}, scales fitted without the network, ratios with it` },
     });
   }
   return { constants, errors };
