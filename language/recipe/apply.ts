@@ -188,7 +188,7 @@ async function runAll(
       sizes,
       tolerance: job.recipe.tolerance,
       planning: { data, sizes, signal, runtimeEntry, onProgress: told },
-      quantised: ({ graph }) => quantisedLayers(base.graph, graph),
+      quantised: (after) => quantisedLayers(base.graph, after),
       steps: steps.length,
       repeated: given?.map(({ rolledBack }) => rolledBack),
     },

@@ -4,8 +4,9 @@
  * traced back to the first step after which it is (`blameStep`).
  */
 import { statSync } from 'node:fs';
-import type { Situation } from '../passes/pass';
-import { blameLayer, checkGraphFile, type Check } from './postconditions';
+import { Graph } from '../graph/graph';
+import { readModelFile } from '../onnx/read';
+import { blameLayer, checkGraphFile } from './postconditions';
 import type { PlanningOptions } from './planning';
 import type { RolledBack, StepCheck } from './run';
 import {
@@ -23,8 +24,8 @@ export interface StepCheckOptions extends Pick<
   'reference' | 'evaluation' | 'calibration' | 'sizes' | 'tolerance'
 > {
   readonly planning: PlanningOptions;
-  /** Layers of a result that should run on integers. */
-  readonly quantised: (after: Situation) => readonly string[];
+  /** Layers of a model that should run on integers. */
+  readonly quantised: (model: Graph) => readonly string[];
   readonly steps: number;
   /** By position: what an earlier run rolled back, to repeat it. */
   readonly repeated: readonly (RolledBack | undefined)[] | undefined;
@@ -50,7 +51,7 @@ export function stepChecks(
     control.onProgress('check', `loading the model after ${step.pass.id}`, 0);
     const loads = loading(control);
     if ((await (original ??= loads(reference))) !== undefined) return undefined;
-    const isWrong: Check = rollsBack ? (model) => wrongWith(model, situation) : loads;
+    const isWrong = rollsBack ? wrongWith : loads;
     const reason = await checkGraphFile(situation.graph, isWrong);
     if (reason === undefined) return undefined;
     const node = await blameLayer(outcome, before, isWrong, options.planning);
@@ -59,13 +60,18 @@ export function stepChecks(
     throw refusal(`ONNX Runtime refuses the result: ${reason}`, blame);
   };
 
-  async function wrongWith(candidate: string, after: Situation): Promise<string | undefined> {
+  async function wrongWith(candidate: string): Promise<string | undefined> {
     const unloadable = await loading(control)(candidate);
     if (unloadable !== undefined) return `ONNX Runtime refuses the result: ${unloadable}`;
     const request = { ...options, candidate };
-    const quantised = options.quantised(after);
+    return (await unfusedIn(candidate)) ?? (await compareOutputs(request, control));
+  }
+
+  async function unfusedIn(candidate: string): Promise<string | undefined> {
+    if (tolerance?.unfused === undefined) return undefined;
+    const quantised = options.quantised(Graph.of(readModelFile(candidate)));
     const { unfused } = await kernelChecks({ candidate, quantised }, control);
-    return tooManyUnfused(tolerance, unfused) ?? (await compareOutputs(request, control));
+    return tooManyUnfused(tolerance, unfused);
   }
 }
 
