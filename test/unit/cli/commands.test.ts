@@ -33,6 +33,7 @@ describe('usage', () => {
     [['estimate', RESNET], /--target is missing/],
     [['estimate', RESNET, '--target', PHONE, '--as', 'int3'], /--as int3: int8 or fp16/],
     [['estimate', RESNET, '--target', PHONE, '--decisions', 'd'], /--decisions needs the --recipe/],
+    [['evaluate', RESNET, '--data', 'd', '--interval'], /--interval goes with --against/],
     [['evaluate', RESNET], /--data is missing/],
     [['evaluate', RESNET, '--data', 'd', '--samples', 'many'], /--samples many/],
     [['targets', 'mobile'], /unexpected argument mobile/],

@@ -3,8 +3,9 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Design } from '../../../language/protocol';
+import { apply } from '../../../language/recipe/edit';
 import { shared } from '../../shared';
-import { makeGraph, node, value } from '../../models';
+import { makeGraph, node, value, weight } from '../../models';
 import { sample, testHost } from '../runtime/host';
 import { testServer, uriOf } from './server';
 
@@ -71,6 +72,42 @@ test('tells where layers stand under the roofs of a target, before and after', a
   const reram = await ask('reram.isaac');
   expect(reram.none).toMatch(/crossbars/);
   expect(reram.layers).toEqual([]);
+});
+
+test('says where the bits of a layer come from, and changes them', async () => {
+  const graph = makeGraph({
+    inputs: [value('x', [4, 64])],
+    outputs: [value('y', [4, 64])],
+    weights: ['u', 'v', 'w'].map((name, i) => weight(name, [64, 64], i + 1)),
+    nodes: [
+      node('MatMul', ['x', 'u'], ['h'], {}, 'first'),
+      node('Relu', ['h'], ['r'], {}, 'act'),
+      node('MatMul', ['r', 'v'], ['m'], {}, 'second'),
+      node('Relu', ['m'], ['s'], {}, 'again'),
+      node('MatMul', ['s', 'w'], ['y'], {}, 'head'),
+    ],
+  });
+  const model = host.model('bits.onnx', graph);
+  const document = uriOf(model.replace(/onnx$/, 'whittle.yaml'));
+  let text =
+    'version: 1\nmodel: ./bits.onnx\nsteps:\n  - pass: quantize.weights\n    at: "**" # all\n';
+  await server.open(document, text);
+  const shown = async () => {
+    await server.change(document, text);
+    const { view } = await designOf(document);
+    const { chips, rounding } = view.nodes.find(({ id }) => id === 'first')!;
+    return { chips: chips.map((chip) => chip.text), rounding };
+  };
+  expect(await shown()).toEqual({ chips: ['W4'], rounding: { step: 0, leftOut: false } });
+  const choose = async (step: number, bits: number | null) => {
+    const edit = { kind: 'bits', step, nodes: ['first'], bits } as const;
+    text = apply(text, await server.request('edit', { document, edit }));
+  };
+  await choose(0, 8);
+  expect(await shown()).toEqual({ chips: ['W8'], rounding: { step: 1, leftOut: false } });
+  await choose(1, null);
+  expect(await shown()).toEqual({ chips: ['float'], rounding: { step: 0, leftOut: true } });
+  expect(text).toContain('at: "**" # all');
 });
 
 test('says which data sets feed a model', async () => {
