@@ -15,7 +15,7 @@ export interface Transform {
 
 /** The constant or other operand of a commutative node, beside `value`'s producer op. */
 function operands(graph: Graph, node: Node | undefined, op: string): [Node, string] | undefined {
-  if (!node || node.inputs.length !== 2) return undefined;
+  if (node?.inputs.length !== 2) return undefined;
   for (const at of [0, 1]) {
     const made = graph.producer(node.inputs[at]!);
     if (made?.op === op) return [made, node.inputs[1 - at]!];
