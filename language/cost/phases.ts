@@ -111,7 +111,6 @@ export function summedParts(
 ): Record<string, number> {
   const total: Record<string, number> = {};
   for (const { times, parts } of costs)
-    for (const [name, mj] of Object.entries(parts ?? {}))
-      total[name] = (total[name] ?? 0) + times * mj;
+    for (const name in parts) total[name] = (total[name] ?? 0) + times * parts[name]!;
   return total;
 }
