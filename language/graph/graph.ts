@@ -43,7 +43,10 @@ export interface NewNode {
 }
 
 type NodeChange = Partial<
-  Pick<Node, 'op' | 'domain' | 'inputs' | 'outputs' | 'attributes' | 'name' | 'metadata' | 'assigned'>
+  Pick<
+    Node,
+    'op' | 'domain' | 'inputs' | 'outputs' | 'attributes' | 'name' | 'metadata' | 'assigned'
+  >
 >;
 
 const NONE: readonly string[] = [];

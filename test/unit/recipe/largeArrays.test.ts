@@ -6,7 +6,12 @@ import { testFolder } from '../data/arrays';
 const folder = testFolder();
 const BYTES = Buffer.from(Uint8Array.from({ length: 9001 }, (_, i) => (i * 31) % 256));
 const NUMBERS = Array.from({ length: 2000 }, (_, i) => Math.sin(i) * 10 ** ((i % 40) - 20));
-const SMALL = { codes: 'AAEC', kept: [1, 2, 3], text: 'so much '.repeat(1000), mixed: [null, ...NUMBERS] };
+const SMALL = {
+  codes: 'AAEC',
+  kept: [1, 2, 3],
+  text: 'so much '.repeat(1000),
+  mixed: [null, ...NUMBERS],
+};
 
 const fileOf = (name: string) => `${folder.path}/${name}.json`;
 const read = (file: string) => parseJson(readFileSync(file, 'utf8'), file);
