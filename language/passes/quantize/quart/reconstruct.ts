@@ -1,10 +1,10 @@
 /**
  * Rounding of all weights of a layer together: minimises (w − ŵ)ᵀF(w − ŵ) + λ·Σ(1 − |2h − 1|^β) over h, F ≈ G ⊗ A by K-FAC
  * with A = E[x̂x̂ᵀ] of the inputs and G = E[δδᵀ] of the gradients at the output; ŵ = s·(⌊w/s⌋ + h), h = clip(1.2·σ(v) − 0.1,
- * 0, 1). Shen et al.: QuartDepth. CVPR 2025, section on weight reconstruction; the relaxation is AdaRound's (Nagel et al.,
- * Up or Down? Adaptive Rounding for Post-Training Quantization. ICML 2020, equations 21 to 25).
+ * 0, 1). Shen et al.: QuartDepth. CVPR 2025, section on weight reconstruction; the relaxation is AdaRound's.
  */
 import type { Matrix } from '../../linear';
+import { settled } from '../rounding/relaxation';
 
 /** Scale and zero point per output channel; codes from 0 to 2^bits − 1. */
 export interface Grid {
@@ -47,11 +47,6 @@ export function nearestCodes({ columns, values }: Matrix, grid: Grid): Uint8Arra
 }
 
 const ITERATIONS = 400;
-/** Share of the iterations that only lower the error, before codes are forced apart. */
-const WARM_UP = 0.2;
-const RATE = 0.02;
-const [BETA_FROM, BETA_TO] = [20, 2];
-const [STRETCH_LOW, STRETCH_HIGH] = [-0.1, 1.1];
 /** λ, where the error of a weight that is off by a whole step counts about 1. */
 const PUSH = 0.05;
 
@@ -161,51 +156,27 @@ class Objective {
   }
 
   settle(): Uint8Array {
-    const variables = Float32Array.from(this.#rest, variableOf);
-    const [first, second] = [new Float32Array(this.#count), new Float32Array(this.#count)];
     const errors = new Float32Array(this.#count);
-    for (let t = 1; t <= ITERATIONS; t++) {
-      for (let i = 0; i < this.#count; i++)
-        errors[i] = this.#clamped(i, softened(variables[i]!)) - this.#floor[i]! - this.#rest[i]!;
-      const gradient = this.#times(errors);
-      const progress = (t / ITERATIONS - WARM_UP) / (1 - WARM_UP);
-      const beta = BETA_TO + (BETA_FROM - BETA_TO) * (0.5 + 0.5 * Math.cos(Math.PI * progress));
-      for (let i = 0; i < this.#count; i++) {
-        const h = softened(variables[i]!);
-        const push = progress > 0 ? PUSH * pushOf(h, beta) : 0;
-        const inRange = this.#clamped(i, h) === this.#floor[i]! + h;
-        const slope = ((inRange ? 2 * gradient[i]! : 0) + push) * slopeOf(variables[i]!);
-        first[i] = 0.9 * first[i]! + 0.1 * slope;
-        second[i] = 0.999 * second[i]! + 0.001 * slope * slope;
-        const step = first[i]! / (1 - 0.9 ** t);
-        variables[i]! -= (RATE * step) / (Math.sqrt(second[i]! / (1 - 0.999 ** t)) + 1e-8);
-      }
-    }
-    return Uint8Array.from(variables, (variable, i) =>
-      this.#clamped(i, softened(variable) >= 0.5 ? 1 : 0),
-    );
+    const up = settled({
+      fractions: this.#rest,
+      iterations: ITERATIONS,
+      regulariser: PUSH,
+      slopes: (h, into) => {
+        for (let i = 0; i < this.#count; i++)
+          errors[i] = this.#clamped(i, h[i]!) - this.#floor[i]! - this.#rest[i]!;
+        const gradient = this.#times(errors);
+        for (let i = 0; i < this.#count; i++) {
+          const code = this.#floor[i]! + h[i]!;
+          into[i] = code >= 0 && code <= this.#most ? 2 * gradient[i]! : 0;
+        }
+      },
+    });
+    return Uint8Array.from(up, (step, i) => this.#clamped(i, step));
   }
 
   #clamped(i: number, up: number): number {
     return Math.min(this.#most, Math.max(0, this.#floor[i]! + up));
   }
-}
-
-const sigmoid = (v: number): number => 1 / (1 + Math.exp(-v));
-const softened = (v: number): number =>
-  Math.min(1, Math.max(0, sigmoid(v) * (STRETCH_HIGH - STRETCH_LOW) + STRETCH_LOW));
-/** The v whose h is `rest`. */
-const variableOf = (rest: number): number =>
-  -Math.log((STRETCH_HIGH - STRETCH_LOW) / (rest - STRETCH_LOW) - 1);
-function slopeOf(v: number): number {
-  const s = sigmoid(v);
-  const h = s * (STRETCH_HIGH - STRETCH_LOW) + STRETCH_LOW;
-  return h <= 0 || h >= 1 ? 0 : s * (1 - s) * (STRETCH_HIGH - STRETCH_LOW);
-}
-/** d/dh of 1 − |2h − 1|^β. */
-function pushOf(h: number, beta: number): number {
-  const centred = 2 * h - 1;
-  return -2 * beta * Math.sign(centred) * Math.abs(centred) ** (beta - 1);
 }
 
 function meanDiagonal(matrix: Float64Array, size: number): number {

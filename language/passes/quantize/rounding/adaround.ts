@@ -1,10 +1,11 @@
 /**
  * AdaRound: whether each weight is rounded up or down is learned, so that what the layer makes of its inputs comes nearest to
  * what it made before. Nagel, Amjad, van Baalen, Louizos, Blankevoort: Up or Down? Adaptive Rounding for Post-Training
- * Quantization. ICML 2020: the soft rounding of equations 22 and 23, the regulariser of 24 with an annealed β, and the
- * asymmetric reconstruction of 25 with the activation function left out. Without it ‖Wx − Ŵx̂‖² over all samples depends on
- * them by two matrices of products alone, so that gradients are of all samples at once and take no data.
+ * Quantization. ICML 2020: the asymmetric reconstruction of equation 25 with the activation function left out. Without it
+ * ‖Wx − Ŵx̂‖² over all samples depends on them by two matrices of products alone, so that gradients are of all samples at once
+ * and take no data.
  */
+import { settled } from './relaxation';
 
 /** A layer, or one group of a convolution: outputs are columns. */
 export interface Reconstruction {
@@ -24,16 +25,8 @@ export interface Reconstruction {
   readonly limit: number;
 }
 
-/** Stretch of the sigmoid, ζ and γ, so that it reaches 0 and 1. */
-const [ABOVE, BELOW] = [1.1, -0.1];
-/** β falls from the first to the second. */
-const [SHARP, SOFT] = [20, 2];
-/** Share of the iterations before the regulariser sets in. */
-const WARM = 0.2;
 /** Weight of the regulariser; the error is counted in that of rounding to nearest, per weight. */
 const REGULARISER = 0.5;
-/** Adam: step, decays of both moments. */
-const [STEP, DECAY, SQUARE_DECAY, TINY] = [0.02, 0.9, 0.999, 1e-8];
 
 /** @returns K × N codes. An output for which nothing better was found than the nearest codes has these. */
 export function adaround(layer: Reconstruction, iterations: number): Int8Array {
@@ -42,10 +35,10 @@ export function adaround(layer: Reconstruction, iterations: number): Int8Array {
   const errors = columnErrors(layer, plain, target);
   const total = errors.reduce((sum, error) => sum + error, 0);
   if (!(total > 0)) return plain;
-  const learned = new Softened(layer, target, total).learn(iterations);
-  const better = columnErrors(layer, learned, target);
+  const codes = learned(layer, target, total, iterations);
+  const better = columnErrors(layer, codes, target);
   const { columns } = layer;
-  return learned.map((code, i) => (better[i % columns]! < errors[i % columns]! ? code : plain[i]!));
+  return codes.map((code, i) => (better[i % columns]! < errors[i % columns]! ? code : plain[i]!));
 }
 
 type Weights = Pick<Reconstruction, 'rows' | 'columns' | 'weights' | 'limit'>;
@@ -117,78 +110,36 @@ function columnErrors(layer: Reconstruction, codes: Int8Array, target: Float64Ar
   return errors;
 }
 
-class Softened {
-  readonly #floors: Int8Array;
-  /** V of the paper, where h(V) begins at the fraction that rounding takes away. */
-  readonly #open: Float64Array;
-  readonly #soft: Float64Array;
-  readonly #product: Float64Array;
-
-  /** @param unit the error that counts as one per weight */
-  constructor(
-    private readonly layer: Reconstruction,
-    private readonly target: Float64Array,
-    private readonly unit: number,
-  ) {
-    const { weights, scales, columns } = layer;
-    this.#floors = roundedBy({ ...layer, limit: 127 }, () => 0);
-    this.#open = Float64Array.from(weights, (weight, i) => {
-      const real = weight / scales[i % columns]!;
-      const fraction = Math.min(0.99, Math.max(0.01, real - Math.floor(real)));
-      return -Math.log((ABOVE - BELOW) / (fraction - BELOW) - 1);
-    });
-    this.#soft = new Float64Array(weights.length);
-    this.#product = new Float64Array(weights.length);
-  }
-
-  learn(iterations: number): Int8Array {
-    const count = this.#open.length;
-    const [mean, square] = [new Float64Array(count), new Float64Array(count)];
-    for (let i = 1; i <= iterations; i++) {
-      const progress = i / iterations;
-      const left = Math.max(0, (1 - progress) / (1 - WARM));
-      const beta = progress < WARM ? undefined : SOFT + (SHARP - SOFT) * left;
-      const [first, second] = [1 - DECAY ** i, 1 - SQUARE_DECAY ** i];
-      this.#descend(beta, (at, slope) => {
-        mean[at] = DECAY * mean[at]! + (1 - DECAY) * slope;
-        square[at] = SQUARE_DECAY * square[at]! + (1 - SQUARE_DECAY) * slope * slope;
-        this.#open[at]! -= (STEP * (mean[at] / first)) / (Math.sqrt(square[at] / second) + TINY);
-      });
-    }
-    return roundedBy(this.layer, (_, i) => (stretched(this.#open[i]!) < 0.5 ? 0 : 1));
-  }
-
-  /** Hands the slope of the loss at every open number to the optimiser. */
-  #descend(beta: number | undefined, step: (at: number, slope: number) => void): void {
-    const { rows, columns, scales, gram, limit } = this.layer;
-    const [open, soft, floors] = [this.#open, this.#soft, this.#floors];
-    for (let i = 0; i < soft.length; i++) {
-      const code = floors[i]! + stretched(open[i]!);
-      soft[i] = scales[i % columns]! * Math.min(limit, Math.max(-limit, code));
-    }
-    multiply(gram, soft, this.#product, rows, columns);
-    const perUnit = (2 * soft.length) / this.unit;
-    for (let i = 0; i < soft.length; i++) {
-      const sigmoid = 1 / (1 + Math.exp(-open[i]!));
-      const h = sigmoid * (ABOVE - BELOW) + BELOW;
-      if (h <= 0 || h >= 1) continue;
-      const code = floors[i]! + h;
-      const isCut = code <= -limit || code >= limit;
-      let slope = isCut
-        ? 0
-        : perUnit * scales[i % columns]! * (this.#product[i]! - this.target[i]!);
-      if (beta !== undefined) {
-        const off = 2 * h - 1;
-        slope -= REGULARISER * 2 * beta * Math.sign(off) * Math.abs(off) ** (beta - 1);
+/** @param unit the error that counts as one per weight */
+function learned(
+  layer: Reconstruction,
+  target: Float64Array,
+  unit: number,
+  iterations: number,
+): Int8Array {
+  const { rows, columns, weights, scales, gram, limit } = layer;
+  const reals = Float64Array.from(weights, (weight, i) => weight / scales[i % columns]!);
+  const floors = reals.map(Math.floor);
+  const [soft, products] = [new Float64Array(reals.length), new Float64Array(reals.length)];
+  const perUnit = (2 * reals.length) / unit;
+  const up = settled({
+    fractions: reals.map((real, i) => real - floors[i]!),
+    iterations,
+    regulariser: REGULARISER,
+    slopes(h, into) {
+      for (let i = 0; i < soft.length; i++) {
+        const code = Math.min(limit, Math.max(-limit, floors[i]! + h[i]!));
+        soft[i] = scales[i % columns]! * code;
       }
-      step(i, slope * (ABOVE - BELOW) * sigmoid * (1 - sigmoid));
-    }
-  }
+      multiply(gram, soft, products, rows, columns);
+      for (let i = 0; i < soft.length; i++) {
+        const isCut = Math.abs(floors[i]! + h[i]!) >= limit;
+        into[i] = isCut ? 0 : perUnit * scales[i % columns]! * (products[i]! - target[i]!);
+      }
+    },
+  });
+  return roundedBy(layer, (_, i) => up[i]!);
 }
-
-/** h(V): the rectified sigmoid. */
-const stretched = (open: number): number =>
-  Math.min(1, Math.max(0, (1 / (1 + Math.exp(-open))) * (ABOVE - BELOW) + BELOW));
 
 /** Shares of the range that are tried. */
 const SHARES = Array.from({ length: 51 }, (_, i) => 1 - i / 100);
