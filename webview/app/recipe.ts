@@ -77,9 +77,9 @@ export function createRecipe(host: Host, store: Store<State>, designs: DesignLoa
   const steps = (): readonly StepSummary[] => store.get().design?.recipe?.steps ?? [];
 
   return {
-    add(pass, at, blocks = 0, parameters = {}) {
+    add(pass, at, blocks = 0, parameters) {
       const count = steps().length;
-      void edit({ kind: 'add', pass, at, parameters }, (design) => {
+      void edit({ kind: 'add', pass, at, ...(parameters && { parameters }) }, (design) => {
         const added = addedStep(design, pass, count);
         if (added === null) return false;
         store.set({ step: added, focus: { on: 'parameter' } });
