@@ -162,7 +162,9 @@ function MenuButton({ entry, opened, onClose, onOpen }: MenuButtonProps) {
       aria-haspopup={isSubmenu ? 'menu' : undefined}
       aria-expanded={isSubmenu ? opened : undefined}
       onClick={run}
-      onPointerEnter={(event) => {
+      onPointerMove={(event) => {
+        // A menu that opens under a resting pointer stays with the keyboard.
+        if (event.movementX === 0 && event.movementY === 0) return;
         if (isSubmenu) onOpen(true);
         else {
           event.currentTarget.focus({ preventScroll: true });
