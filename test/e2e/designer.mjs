@@ -11,11 +11,20 @@ export async function openedDesigner(workbench) {
     frame,
     id,
     steps: () => frame.locator('.step-title').allTextContents(),
-    /** The cells of the row of a target: latency before and after, and so on. */
-    totals: async (target) =>
-      (await id(`totals-${target}`).locator('td').allTextContents()).map((text) =>
-        text.replaceAll('\u00a0', ' ').trim(),
-      ),
+    /** The cells of the row of a target, without their second lines: latency before and after, and so on. */
+    totals: (target) =>
+      id(`totals-${target}`)
+        .locator('td')
+        .evaluateAll((cells) =>
+          cells.map((cell) =>
+            [...cell.childNodes]
+              .filter(({ nodeName }) => nodeName !== 'SMALL')
+              .map(({ textContent }) => textContent)
+              .join('')
+              .replaceAll('\u00a0', ' ')
+              .trim(),
+          ),
+        ),
     /** Drags a pass from the library onto the first node that matches. */
     async drag(pass, selector) {
       const { page } = workbench;
