@@ -4,7 +4,7 @@ import { floatAttribute, intAttribute, type Graph, type Node } from '../graph/gr
 import { raiseBlocker } from '../graph/opset';
 import type { ElementType } from '../onnx/schema';
 import type { Tensor } from '../onnx/model';
-import { canHoldWeights, isQuantised, weightInputs, type WeightInput } from './weights';
+import { canHoldWeights, isQuantised, isView, weightInputs, type WeightInput } from './weights';
 
 /** A layer with a constant weight. */
 export interface Layer {
@@ -156,4 +156,11 @@ export function endsInOutputs(graph: Graph, value: string, seen = new Set<string
       (reader.op === 'Shape' ||
         reader.outputs.every((output) => endsInOutputs(graph, output, seen))),
   );
+}
+
+/** Whether a value is an input of the model, views seen through. */
+export function isInput(graph: Graph, value: string): boolean {
+  const producer = graph.producer(value);
+  if (producer) return isView(producer) && isInput(graph, producer.inputs[0] ?? '');
+  return graph.inputs.some((input) => input.name === value);
 }

@@ -4,10 +4,9 @@
  */
 import type { Facts } from '../../../graph/facts';
 import type { Graph } from '../../../graph/graph';
-import { endsInOutputs, quantisable, type Layer, type Product } from '../../layers';
+import { endsInOutputs, isInput, quantisable, type Layer, type Product } from '../../layers';
 import { macsOf, totalMacs } from '../../macs';
 import type { Site } from '../../pass';
-import { isView } from '../../weights';
 import { foldable } from './folding';
 
 export type Form = 'fast' | 'full';
@@ -107,9 +106,3 @@ const starting = (graph: Graph, layers: readonly Candidate[]): Candidate[] =>
     ({ found }) =>
       found.kind !== 'conv' && 'activation' in found && isInput(graph, found.activation),
   );
-
-function isInput(graph: Graph, value: string): boolean {
-  const producer = graph.producer(value);
-  if (producer) return isView(producer) && isInput(graph, producer.inputs[0] ?? '');
-  return graph.inputs.some((input) => input.name === value);
-}

@@ -1,9 +1,8 @@
 /** Which layers a step takes, by the values that they read. */
 import type { Facts } from '../../../graph/facts';
 import type { Graph } from '../../../graph/graph';
-import { endsInOutputs, quantisable, type Layer } from '../../layers';
+import { endsInOutputs, isInput, quantisable, type Layer } from '../../layers';
 import type { Refusal, Site } from '../../pass';
-import { isView } from '../../weights';
 import type { Parameters } from './parameters';
 import type { Form } from './polish';
 import { shapeOf, type Shape } from './rows';
@@ -66,7 +65,8 @@ export function groupsOf(
     const rank = facts.value(layer.activation).shape!.length;
     const axis = layer.kind === 'conv' ? 1 : rank - 1;
     const shape = shapeOf(graph, layer);
-    const channels = shape.window ? shape.groups * shape.window.channels : shape.rows;
+    const channels =
+      layer.kind === 'conv' ? shape.groups * layer.weight.tensor.dims[1]! : shape.rows;
     const key = `${axis} ${isEnd} ${layer.activation}`;
     const group = groups.get(key);
     if (group) group.layers.push({ ...layer, shape });
@@ -81,10 +81,4 @@ export function groupsOf(
       });
   }
   return { groups: [...groups.values()], refused };
-}
-
-function isInput(graph: Graph, value: string): boolean {
-  const producer = graph.producer(value);
-  if (producer) return isView(producer) && isInput(graph, producer.inputs[0] ?? '');
-  return graph.inputs.some((input) => input.name === value);
 }

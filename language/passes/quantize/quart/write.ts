@@ -111,7 +111,8 @@ export class FewBitsWriter {
       `${source}/codes`,
       type,
       dims,
-      () => packCodes(inStorage(coded().codes, shape), bits),
+      () =>
+        packCodes(layer.kind === 'conv' ? inStorage(coded().codes, shape) : coded().codes, bits),
       this.open ? density : undefined,
     );
     const scale = this.#inserter.constant(`${source}/scale`, 'float32', [outputs], () =>
@@ -151,9 +152,8 @@ export class FewBitsWriter {
   }
 }
 
-/** K × N codes of each group as the layer stores them: N × K for convolutions, K × N for matrices. */
-function inStorage(codes: Uint8Array, { groups, rows, columns, window }: Shape): Uint8Array {
-  if (!window) return codes;
+/** K × N codes of each group as convolutions store them: N × K. */
+function inStorage(codes: Uint8Array, { groups, rows, columns }: Shape): Uint8Array {
   const out = new Uint8Array(codes.length);
   for (let group = 0; group < groups; group++) {
     const from = group * rows * columns;

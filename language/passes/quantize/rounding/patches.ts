@@ -7,64 +7,107 @@ export interface Window {
   /** Inputs of one output. */
   readonly depth: number;
   readonly groups: number;
-  /** Copies the inputs at some place of a run: one stretch of `depth` numbers per group. */
-  readonly read: (run: Activations[number], place: number, into: Float64Array) => void;
-  /** Places in a run. */
-  readonly places: (run: Activations[number]) => number;
+  readonly over: (run: Activations[number]) => Places;
+}
+
+/** The places of a run at which a layer multiplies. */
+export interface Places {
+  readonly count: number;
+  /** What is multiplied there: `depth` numbers of a group. */
+  readonly row: (place: number, group: number) => Float32Array;
 }
 
 export const rowsWindow = (depth: number): Window => ({
   depth,
   groups: 1,
-  places: ({ data }) => data.length / depth,
-  read({ data }, place, into) {
-    into.set(data.subarray(place * depth, (place + 1) * depth));
-  },
+  over: ({ data }) => ({
+    count: data.length / depth,
+    row: (place) => data.subarray(place * depth, (place + 1) * depth),
+  }),
 });
 
 /** @param dims of the weight: outputs, inputs of a group, kernel */
 export function convolutionWindow(node: Node, dims: readonly number[]): Window {
-  const [, channels, ...kernel] = dims as [number, number, ...number[]];
-  const groups = intAttribute(node, 'group', 1);
-  const strides = intsAttribute(node, 'strides') ?? kernel.map(() => 1);
-  const dilations = intsAttribute(node, 'dilations') ?? kernel.map(() => 1);
-  const offsets = kernelOffsets(kernel);
-  const depth = channels * offsets.length;
-  const extent = kernel.map((size, i) => (size - 1) * dilations[i]! + 1);
-  const placesAlong = (sizes: readonly number[]) => {
+  const [, channels, ...sizes] = dims as [number, number, ...number[]];
+  const dilations = intsAttribute(node, 'dilations') ?? sizes.map(() => 1);
+  const kernel: Kernel = {
+    channels,
+    offsets: kernelOffsets(sizes).map((taps) => taps.map((tap, i) => tap * dilations[i]!)),
+    extent: sizes.map((size, i) => (size - 1) * dilations[i]! + 1),
+    strides: intsAttribute(node, 'strides') ?? sizes.map(() => 1),
+  };
+  return {
+    depth: channels * kernel.offsets.length,
+    groups: intAttribute(node, 'group', 1),
+    over: (run) => new Patches(node, kernel, run),
+  };
+}
+
+interface Kernel {
+  /** Of a group. */
+  readonly channels: number;
+  /** Of each tap from the first, in pixels. */
+  readonly offsets: readonly (readonly number[])[];
+  readonly extent: readonly number[];
+  readonly strides: readonly number[];
+}
+
+/** The patches under a kernel, over one run [batch, channels, …]. */
+class Patches implements Places {
+  readonly count: number;
+  readonly #sizes: readonly number[];
+  readonly #pads: readonly number[];
+  /** Places along each axis. */
+  readonly #counts: readonly number[];
+
+  constructor(
+    node: Node,
+    private readonly kernel: Kernel,
+    private readonly run: Activations[number],
+  ) {
+    const { extent, strides } = kernel;
+    const [batch = 0, , ...sizes] = run.dims;
     const pads = padsOf(node, sizes, extent, strides);
-    return sizes.map(
+    this.#sizes = sizes;
+    this.#pads = pads;
+    this.#counts = sizes.map(
       (size, i) =>
         Math.floor((size + pads[i]! + pads[i + sizes.length]! - extent[i]!) / strides[i]!) + 1,
     );
-  };
-  return {
-    depth,
-    groups,
-    places: ({ dims: [batch = 0, , ...sizes] }) =>
-      placesAlong(sizes).reduce((a, b) => a * b, batch),
-    read({ dims: [, all = 0, ...sizes], data }, place, into) {
-      const counts = placesAlong(sizes);
-      const pads = padsOf(node, sizes, extent, strides);
-      const pixels = sizes.reduce((a, b) => a * b, 1);
-      const corner: number[] = [];
-      let left = place;
-      for (let axis = sizes.length - 1; axis >= 0; axis--) {
-        corner[axis] = (left % counts[axis]!) * strides[axis]! - pads[axis]!;
-        left = Math.floor(left / counts[axis]!);
-      }
-      for (const [k, offset] of offsets.entries()) {
-        let pixel = 0;
-        for (let axis = 0; axis < sizes.length && pixel >= 0; axis++) {
-          const at = corner[axis]! + offset[axis]! * dilations[axis]!;
-          pixel = at >= 0 && at < sizes[axis]! ? pixel * sizes[axis]! + at : -1;
-        }
-        for (let channel = 0; channel < channels * groups; channel++)
-          into[channel * offsets.length + k] =
-            pixel < 0 ? 0 : data[(left * all + channel) * pixels + pixel]!;
-      }
-    },
-  };
+    this.count = this.#counts.reduce((a, b) => a * b, batch);
+  }
+
+  row(place: number, group: number): Float32Array {
+    const { channels, offsets, strides } = this.kernel;
+    const [sizes, counts] = [this.#sizes, this.#counts];
+    const pixels = sizes.reduce((a, b) => a * b, 1);
+    const corner: number[] = [];
+    let left = place;
+    for (let axis = sizes.length - 1; axis >= 0; axis--) {
+      corner[axis] = (left % counts[axis]!) * strides[axis]! - this.#pads[axis]!;
+      left = Math.floor(left / counts[axis]!);
+    }
+    const image = (left * this.run.dims[1]! + group * channels) * pixels;
+    const out = new Float32Array(channels * offsets.length);
+    for (const [tap, offset] of offsets.entries()) {
+      const pixel = this.#pixel(corner, offset);
+      if (pixel < 0) continue;
+      for (let channel = 0; channel < channels; channel++)
+        out[channel * offsets.length + tap] = this.run.data[image + channel * pixels + pixel]!;
+    }
+    return out;
+  }
+
+  /** The pixel under a tap, or −1 outside of the picture. */
+  #pixel(corner: readonly number[], offset: readonly number[]): number {
+    let pixel = 0;
+    for (const [axis, size] of this.#sizes.entries()) {
+      const at = corner[axis]! + offset[axis]!;
+      if (at < 0 || at >= size) return -1;
+      pixel = pixel * size + at;
+    }
+    return pixel;
+  }
 }
 
 function kernelOffsets(kernel: readonly number[]): number[][] {
@@ -112,20 +155,22 @@ export function productsOf(window: Window, changed: Activations, own: Activation
     gram: new Float64Array(depth * depth),
     cross: new Float64Array(depth * depth),
   }));
-  const [x, y] = [new Float64Array(depth * groups), new Float64Array(depth * groups)];
-  const total = own.reduce((sum, run) => sum + window.places(run), 0);
+  const [ownPlaces, changedPlaces] = [own, changed].map((runs) => runs.map(window.over)) as [
+    Places[],
+    Places[],
+  ];
+  const total = ownPlaces.reduce((sum, { count }) => sum + count, 0);
   const step = Math.max(1, total / PLACES);
   let before = 0;
   let taken = 0;
-  own.forEach((run, r) => {
-    const count = window.places(run);
-    for (let place = placeOf(taken, step); place < before + count; place = placeOf(++taken, step)) {
-      window.read(changed[r]!, place - before, x);
-      window.read(run, place - before, y);
-      for (let group = 0; group < groups; group++)
-        addProducts(x, y, group * depth, depth, out[group]!);
-    }
-    before += count;
+  ownPlaces.forEach((places, r) => {
+    const end = before + places.count;
+    for (let place = placeOf(taken, step); place < end; place = placeOf(++taken, step))
+      for (let group = 0; group < groups; group++) {
+        const x = changedPlaces[r]!.row(place - before, group);
+        addProducts(x, places.row(place - before, group), out[group]!);
+      }
+    before = end;
   });
   return out;
 }
@@ -134,20 +179,15 @@ export function productsOf(window: Window, changed: Activations, own: Activation
 const placeOf = (i: number, step: number): number =>
   Math.floor(i * step + ((i * 0.618034) % 1) * (step - 1));
 
-function addProducts(
-  x: Float64Array,
-  y: Float64Array,
-  from: number,
-  depth: number,
-  { gram, cross }: Products,
-): void {
+function addProducts(x: Float32Array, y: Float32Array, { gram, cross }: Products): void {
+  const depth = x.length;
   for (let i = 0; i < depth; i++) {
-    const xi = x[from + i]!;
+    const xi = x[i]!;
     if (xi === 0) continue;
     const at = i * depth;
     for (let j = 0; j < depth; j++) {
-      gram[at + j]! += xi * x[from + j]!;
-      cross[at + j]! += xi * y[from + j]!;
+      gram[at + j]! += xi * x[j]!;
+      cross[at + j]! += xi * y[j]!;
     }
   }
 }

@@ -102,15 +102,15 @@ describe('AdaRound', () => {
     const window = convolutionWindow(conv, [4, 2, 3, 2]);
     const data = Float32Array.from({ length: 2 * 4 * 5 * 6 }, (_, i) => Math.sin(i));
     const run = { dims: [2, 4, 5, 6], data };
-    expect(window.places(run)).toBe(2 * 3 * 5); // (5 + 3 − 3) / 2 + 1, and (6 + 1 − 3) + 1
-    const patch = new Float64Array(window.depth * 2);
-    window.read(run, 15 + 5 + 2, patch); // second sample, place 1, 2
+    const places = window.over(run);
+    expect(places.count).toBe(2 * 3 * 5); // (5 + 3 − 3) / 2 + 1, and (6 + 1 − 3) + 1
+    const patch = [0, 1].flatMap((group) => [...places.row(15 + 5 + 2, group)]); // second sample, place 1, 2
     const at = (channel: number, y: number, x: number) =>
       y < 5 && x < 6 ? data[((4 + channel) * 5 + y) * 6 + x]! : 0;
     const expected = [0, 1, 2, 3].flatMap((channel) =>
       [1, 2, 3].flatMap((y) => [2, 4].map((x) => at(channel, y, x))),
     );
-    expect([...patch]).toEqual(expected);
+    expect(patch).toEqual(expected);
     const [first] = productsOf(window, [run], [run]);
     expect(first!.gram).toHaveLength(144);
     for (let i = 0; i < 12; i++) expect(first!.gram[i * 12 + i]).toBeGreaterThan(0);
