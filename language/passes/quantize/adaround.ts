@@ -4,6 +4,7 @@ import { QDQ_OPSET, type Layer } from '../layers';
 import type { Coded } from '../pairs';
 import type { Activations, Pass, Refusal, StepRequest } from '../pass';
 import { affineOfRange } from '../affine';
+import { floatsFromBase64, fromBase64, toBase64 } from '../base64';
 import { INT4_OPSET, QuantisedWeights, type WeightBits } from '../quantisedWeights';
 import { floatByRule } from './int8/rules';
 import { layerSites } from './int8/sites';
@@ -16,7 +17,6 @@ import {
 } from './int8/statically';
 import { adaround, leastErrorScales, nearest } from './rounding/adaround';
 import { convolutionWindow, productsOf, rowsWindow } from './rounding/patches';
-import { fromBase64, toBase64 } from './weights/decisions';
 
 const parameters = z.strictObject({
   bits: z.literal([8, 4]).default(4).meta({
@@ -186,16 +186,12 @@ function reconstruct(
   return { codes, scales };
 }
 
-function encode({ codes, scales }: Coded): Decisions['layers'][string] {
-  return {
-    codes: toBase64(new Uint8Array(codes.buffer)),
-    scales: toBase64(new Uint8Array(scales.buffer)),
-  };
-}
+const encode = ({ codes, scales }: Coded): Decisions['layers'][string] => ({
+  codes: toBase64(codes),
+  scales: toBase64(scales),
+});
 
-function decode({ codes, scales }: Decisions['layers'][string]): Coded {
-  return {
-    codes: new Int8Array(fromBase64(codes).slice().buffer),
-    scales: new Float32Array(fromBase64(scales).slice().buffer),
-  };
-}
+const decode = ({ codes, scales }: Decisions['layers'][string]): Coded => ({
+  codes: new Int8Array(fromBase64(codes).buffer),
+  scales: floatsFromBase64(scales),
+});

@@ -2,16 +2,11 @@ import { foldFactors } from '../fold';
 import { groupsOf, linearOf, matrixOf, weightOf, type Linear } from '../linear';
 import type { Pass, Refusal, Site, Sites } from '../pass';
 import type { Tensor } from '../../onnx/model';
+import { fromBase64 } from '../base64';
 import { scaleRows, shrinkOf } from './rounding/awq';
 import { roundToNearest, type Rounded } from './rounding/blockwise';
 import { hqq } from './rounding/hqq';
-import {
-  decodeRounded,
-  fromBase64,
-  NOTHING,
-  type Decisions,
-  type LayerDecision,
-} from './weights/decisions';
+import { decodeRounded, NOTHING, type Decisions, type LayerDecision } from './weights/decisions';
 import { formatOf, parameters, type Parameters } from './weights/parameters';
 import { placesFor, planAwq, planGptq } from './weights/plan';
 import { chosenLayers } from './weights/selection';

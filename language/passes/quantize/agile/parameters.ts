@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Format } from '../rounding/blockwise';
+import { damping, head } from '../weights/parameters';
 
 export const parameters = z.strictObject({
   activations: z.literal([8, 4, 16]).default(8).meta({
@@ -21,14 +22,8 @@ export const parameters = z.strictObject({
     title: 'Softmax',
     description: 'log2: attention weights become powers of two, in 4 bits',
   }),
-  head: z.enum(['keep', 'quantise']).default('keep').meta({
-    title: 'Head',
-    description: 'The layers that make the model’s outputs',
-  }),
-  damping: z.number().positive().max(1).default(0.01).meta({
-    title: 'Damping',
-    description: 'gptq: added to the diagonal of the Hessian, as a share of its mean',
-  }),
+  head,
+  damping,
 });
 export type Parameters = z.infer<typeof parameters>;
 

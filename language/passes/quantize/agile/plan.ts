@@ -1,11 +1,10 @@
 /** Channels are refined first; then layers are rounded in order, each seeing what those before it make in integers. */
-import { WhittleError } from '../../../errors';
 import type { Graph } from '../../../graph/graph';
 import type { Tensor } from '../../../onnx/model';
 import { groupsOf, matrixOf, weightOf, type Group, type Linear } from '../../linear';
 import type { Evidence, StepRequest } from '../../pass';
 import { canFold, smooth, type Smoothing } from '../../smoothing';
-import { gptq } from '../rounding/gptq';
+import { roundInOrder } from '../rounding/inOrder';
 import { roundToNearest, type Rounded } from '../rounding/blockwise';
 import { decodeRounded, encodeRounded, type LayerDecision } from '../weights/decisions';
 import { quantiseLayer as writeFloat } from '../weights/write';
@@ -40,20 +39,11 @@ export async function planAgile(
   const decided: Record<string, LayerDecision> = {};
   const write = layerWriter(current, chosen, false);
   const { layers } = chosenLayers(current, facts, sites, chosen);
-  for (const { value, layers: members } of groupsOf(layers)) {
-    const gram = (await evidence.grams([value], current)).get(value)!;
-    for (const layer of members) {
-      evidence.progress(layer.node);
-      const matrix = matrixOf(weightOf(current, layer), layer);
-      const rounded = gptq(matrix, gram, formatOf(layer.rows), chosen.damping);
-      if (!rounded)
-        throw new WhittleError(`the inputs of ${layer.node} cannot be told apart`, {
-          hint: 'Raise `damping`, or calibrate on more data',
-        });
-      decided[layer.node] = encodeRounded(rounded);
-      write(layer, () => rounded);
-    }
-  }
+  const how = { formatOf, damping: chosen.damping };
+  await roundInOrder(current, layers, evidence, how, (layer, rounded) => {
+    decided[layer.node] = encodeRounded(rounded);
+    write(layer, () => rounded);
+  });
   return { layers: decided, refinements, open: false };
 }
 

@@ -1,6 +1,6 @@
 /** What a plan decides, and its bytes as text. */
 import { WhittleError } from '../../../errors';
-import { fromBase64, toBase64 } from '../weights/decisions';
+import { floatsFromBase64, fromBase64, toBase64 } from '../../base64';
 import type { Group } from './arrangement';
 import type { Quantiser } from './polish';
 import type { Grid } from './reconstruct';
@@ -34,10 +34,6 @@ export interface Decisions {
 export const keyOf = ({ value, axis, isEnd }: Group): string =>
   `${axis}${isEnd ? ' end' : ''} ${value}`;
 
-const floats = (values: Float32Array): string =>
-  toBase64(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-const toFloats = (text: string): Float32Array => new Float32Array(fromBase64(text).slice().buffer);
-
 export const encodeQuantiser = ({
   form,
   alpha,
@@ -46,8 +42,8 @@ export const encodeQuantiser = ({
 }: Quantiser): QuantiserDecision => ({
   bits: form.bits,
   perChannel: form.axis !== undefined,
-  alpha: alpha && floats(alpha),
-  scale: floats(scale),
+  alpha: alpha && toBase64(alpha),
+  scale: toBase64(scale),
   zeroPoint: toBase64(zeroPoint),
 });
 
@@ -57,8 +53,8 @@ export const decodeQuantiser = (
   axis: number,
 ): Quantiser => ({
   form: { bits, polished: alpha !== null, axis: perChannel ? axis : undefined },
-  alpha: alpha === null ? null : toFloats(alpha),
-  scale: toFloats(scale),
+  alpha: alpha === null ? null : floatsFromBase64(alpha),
+  scale: floatsFromBase64(scale),
   zeroPoint: fromBase64(zeroPoint),
 });
 
@@ -71,7 +67,7 @@ export interface Coded {
 export const encodeCoded = ({ codes, grid }: Coded): LayerDecision => ({
   bits: grid.bits,
   codes: toBase64(codes),
-  scales: floats(grid.scales),
+  scales: toBase64(grid.scales),
   zeroPoints: toBase64(grid.zeroPoints),
 });
 
@@ -81,7 +77,7 @@ export function decodeCoded(
   elements: number,
   outputs: number,
 ): Coded {
-  const grid = { bits, scales: toFloats(scales), zeroPoints: fromBase64(zeroPoints) };
+  const grid = { bits, scales: floatsFromBase64(scales), zeroPoints: fromBase64(zeroPoints) };
   const coded = { codes: fromBase64(codes), grid };
   if (coded.codes.length !== elements || grid.scales.length !== outputs)
     throw new WhittleError('the decisions were taken for other weights');

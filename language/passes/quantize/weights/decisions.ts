@@ -1,5 +1,6 @@
 /** What a plan decides of layers, and its bytes as text. */
 import { WhittleError } from '../../../errors';
+import { floatsFromBase64, fromBase64, toBase64 } from '../../base64';
 import type { Linear } from '../../linear';
 import { blocksOf, type Format, type Rounded } from '../rounding/blockwise';
 
@@ -30,7 +31,7 @@ export function encodeRounded({ codes, scales, zeroPoints }: Rounded): LayerDeci
   return {
     kind: 'rounded',
     codes: toBase64(codes),
-    scales: toBase64(new Uint8Array(scales.buffer)),
+    scales: toBase64(scales),
     zeroPoints: toBase64(Uint8Array.from(zeroPoints)),
   };
 }
@@ -41,13 +42,8 @@ export function decodeRounded(
   decision: Extract<LayerDecision, { kind: 'rounded' }>,
 ): Rounded {
   const codes = fromBase64(decision.codes);
-  const scales = new Float32Array(fromBase64(decision.scales).slice().buffer);
+  const scales = floatsFromBase64(decision.scales);
   if (codes.length !== rows * columns || scales.length !== blocksOf(rows, format) * columns)
     throw new WhittleError('the decisions were taken for other weights');
   return { format, rows, columns, codes, scales, zeroPoints: fromBase64(decision.zeroPoints) };
 }
-
-export const toBase64 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
-
-export const fromBase64 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));

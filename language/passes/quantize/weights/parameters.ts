@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import type { Format } from '../rounding/blockwise';
 
+/** Shared by the passes that round with GPTQ. */
+export const head = z.enum(['keep', 'quantise']).default('keep').meta({
+  title: 'Head',
+  description: 'The layers that make the model’s outputs',
+});
+export const damping = z.number().positive().max(1).default(0.01).meta({
+  title: 'Damping',
+  description: 'gptq: added to the diagonal of the Hessian, as a share of its mean',
+});
+
 export const parameters = z.strictObject({
   method: z.enum(['rtn', 'gptq', 'awq', 'hqq']).default('rtn').meta({
     title: 'Rounding',
@@ -24,14 +34,8 @@ export const parameters = z.strictObject({
     description:
       'exact multiplies in the precision of the model; fast lets ONNX Runtime round activations to int8 per block as it runs',
   }),
-  head: z.enum(['keep', 'quantise']).default('keep').meta({
-    title: 'Head',
-    description: 'The layers that make the model’s outputs',
-  }),
-  damping: z.number().positive().max(1).default(0.01).meta({
-    title: 'Damping',
-    description: 'gptq: added to the diagonal of the Hessian, as a share of its mean',
-  }),
+  head,
+  damping,
 });
 export type Parameters = z.infer<typeof parameters>;
 

@@ -1,17 +1,16 @@
 /** Rounding that looks at calibration data. */
-import { WhittleError } from '../../../errors';
 import type { Graph } from '../../../graph/graph';
+import { toBase64 } from '../../base64';
 import { foldingPlaces } from '../../fold';
 import { groupsOf, matrixOf, weightOf, type Group, type Linear } from '../../linear';
 import type { Evidence, Gram, StepRequest } from '../../pass';
 import { scaleRows, searchClips, searchScales } from '../rounding/awq';
-import { gptq } from '../rounding/gptq';
-import { encodeRounded, NOTHING, toBase64, type Decisions, type LayerDecision } from './decisions';
+import { roundInOrder } from '../rounding/inOrder';
+import { encodeRounded, NOTHING, type Decisions, type LayerDecision } from './decisions';
 import { formatOf, type Parameters } from './parameters';
 import { chosenLayers } from './selection';
 import { quantiseLayer } from './write';
 
-/** Layers in order, each seeing what those before it make once they are rounded. */
 export async function planGptq(
   { graph, facts, sites, parameters: chosen }: StepRequest<Parameters>,
   evidence: Evidence,
@@ -19,21 +18,11 @@ export async function planGptq(
   const { layers } = chosenLayers(graph, facts, sites, chosen);
   const decided: Record<string, LayerDecision> = {};
   const current = graph.fork();
-  for (const { value, layers: members } of groupsOf(layers)) {
-    const gram = (await evidence.grams([value], current)).get(value)!;
-    for (const layer of members) {
-      evidence.progress(layer.node);
-      const tensor = weightOf(current, layer);
-      const format = formatOf(chosen, layer.rows);
-      const rounded = gptq(matrixOf(tensor, layer), gram, format, chosen.damping);
-      if (!rounded)
-        throw new WhittleError(`the inputs of ${layer.node} cannot be told apart`, {
-          hint: 'Raise `damping`, or calibrate on more data',
-        });
-      decided[layer.node] = encodeRounded(rounded);
-      quantiseLayer(current, layer, chosen, () => rounded, false);
-    }
-  }
+  const how = { formatOf: (rows: number) => formatOf(chosen, rows), damping: chosen.damping };
+  await roundInOrder(current, layers, evidence, how, (layer, rounded) => {
+    decided[layer.node] = encodeRounded(rounded);
+    quantiseLayer(current, layer, chosen, () => rounded, false);
+  });
   return { ...NOTHING, layers: decided };
 }
 
