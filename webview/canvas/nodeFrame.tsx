@@ -1,6 +1,7 @@
-import { useEffect, useLayoutEffect, useRef, type CSSProperties, type ReactNode } from 'react';
+import { useLayoutEffect, useRef, type CSSProperties, type ReactNode } from 'react';
 import type { ViewNode } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
+import { useWantedFocus } from '../app/useWantedFocus';
 import { refusal } from '../app/dragging';
 import type { State } from '../app/state';
 import { useDetail } from './detail';
@@ -23,16 +24,11 @@ export function NodeFrame({ node, level, says, className, style, children }: Nod
   const element = useRef<HTMLDivElement>(null);
   const selected = useView((state) => state.selected.includes(id));
   const isCurrent = useView((state) => isAt(state, id));
-  const wanted = useView((state) => state.focus?.on === 'node' && state.focus.id === id);
   const found = useView((state) => state.found?.has(id) ?? false);
   const landing = useView((state) => landingOf(state, node));
   const metric = useView((state) => state.metric);
 
-  useEffect(() => {
-    if (!wanted) return;
-    element.current?.focus({ preventScroll: true });
-    app.store.set({ focus: null });
-  }, [app, wanted]);
+  useWantedFocus('node', () => element.current?.focus({ preventScroll: true }), id);
 
   // A block that opens or closes is drawn by another component: the keyboard stays with the block.
   useLayoutEffect(() => {

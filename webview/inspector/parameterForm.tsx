@@ -1,6 +1,7 @@
-import { useEffect, useRef } from 'react';
+import { useRef } from 'react';
 import type { ParameterProperty, PassInfo, StepSummary } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
+import { useWantedFocus } from '../app/useWantedFocus';
 import { text } from '../strings';
 import { fieldOf } from './fields';
 import { ListField } from './listField';
@@ -15,17 +16,12 @@ interface ParameterFormProps {
 
 /** A control for each parameter, made from the schema. */
 export function ParameterForm({ pass, step, index }: ParameterFormProps) {
-  const app = useApp();
   const form = useRef<HTMLDivElement>(null);
-  const wanted = useView((state) => state.focus?.on === 'parameter');
   const properties = Object.entries(pass.parameters.properties);
 
-  useEffect(() => {
-    if (!wanted) return;
-    const control = form.current?.querySelector<HTMLElement>('input, select');
-    control?.focus();
-    app.store.set({ focus: null });
-  }, [app, wanted]);
+  useWantedFocus('parameter', () =>
+    form.current?.querySelector<HTMLElement>('input, select')?.focus(),
+  );
 
   if (properties.length === 0) return <p className="quiet">{text('step.noParameters')}</p>;
   return (

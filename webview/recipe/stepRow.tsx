@@ -1,6 +1,7 @@
-import { useEffect, useRef, type KeyboardEvent } from 'react';
+import { useRef, type KeyboardEvent } from 'react';
 import type { StepSummary } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
+import { useWantedFocus } from '../app/useWantedFocus';
 import { Difference } from '../common/amount';
 import { Icon } from '../common/icon';
 import { IconButton } from '../common/iconButton';
@@ -20,14 +21,8 @@ interface StepRowProps {
 export function StepRow({ step, index, count, offset, lifted, handlers }: StepRowProps) {
   const app = useApp();
   const selected = useView((state) => state.step === index);
-  const wanted = useView((state) => state.focus?.on === 'step' && state.focus.id === String(index));
   const button = useRef<HTMLButtonElement>(null);
-
-  useEffect(() => {
-    if (!wanted) return;
-    button.current?.focus();
-    app.store.set({ focus: null });
-  }, [app, wanted]);
+  useWantedFocus('step', () => button.current?.focus(), String(index));
 
   const classes = [
     'step',

@@ -1,6 +1,7 @@
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import type { Roofline, RooflineLayer, RooflinePlace } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
+import { useWantedFocus } from '../app/useWantedFocus';
 import { text } from '../strings';
 import { isChosen } from './layerTable';
 import { Mark } from './mark';
@@ -231,14 +232,9 @@ function Layers({ layers, frame: { x, y }, onTold }: LayersProps) {
   const app = useApp();
   const at = useView((state) => state.rooflineAt);
   const selected = useView((state) => state.selected);
-  const wanted = useView((state) => state.focus?.on === 'roofline');
   const group = useRef<SVGGElement>(null);
   const current = layers.some(({ node }) => node === at) ? at : (layers[0]?.node ?? null);
-  useEffect(() => {
-    if (!wanted) return;
-    dotOf(group.current!, current)?.focus();
-    app.store.set({ focus: null });
-  }, [app, wanted, current]);
+  useWantedFocus('roofline', () => dotOf(group.current!, current)?.focus());
   const largest = layers[0]?.share ?? 1;
   const radius = (share: number) =>
     Math.max(LEAST_RADIUS, MOST_RADIUS * Math.sqrt(share / largest));

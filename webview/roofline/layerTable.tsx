@@ -1,6 +1,7 @@
-import { useEffect, useRef, type KeyboardEvent } from 'react';
+import { useRef, type KeyboardEvent } from 'react';
 import type { RooflineLayer } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
+import { useWantedFocus } from '../app/useWantedFocus';
 import { percent, quantity } from '../format';
 import { text } from '../strings';
 import { intensity, rate } from './words';
@@ -10,17 +11,12 @@ export function LayerTable({ layers }: { readonly layers: readonly RooflineLayer
   const app = useApp();
   const at = useView((state) => state.rooflineAt);
   const selected = useView((state) => state.selected);
-  const wanted = useView((state) => state.focus?.on === 'roofline');
   const body = useRef<HTMLTableSectionElement>(null);
   const current = Math.max(
     0,
     layers.findIndex(({ node }) => node === at),
   );
-  useEffect(() => {
-    if (!wanted) return;
-    body.current?.rows[current]?.focus();
-    app.store.set({ focus: null });
-  }, [app, wanted, current]);
+  useWantedFocus('roofline', () => body.current?.rows[current]?.focus());
   return (
     <div className="roofline-table">
       <table role="grid" aria-label={text('roofline.label')} data-testid="roofline-table">

@@ -1,6 +1,7 @@
-import { useEffect, useRef } from 'react';
+import { useRef } from 'react';
 import type { Roofline } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
+import { useWantedFocus } from '../app/useWantedFocus';
 import { Icon } from '../common/icon';
 import { IconButton } from '../common/iconButton';
 import { text, type StringKey } from '../strings';
@@ -105,14 +106,8 @@ interface WordsProps {
 
 /** Why there is no chart; takes the keyboard in its place. */
 function Words({ roofline, problem }: WordsProps) {
-  const app = useApp();
-  const wanted = useView((state) => state.focus?.on === 'roofline');
   const words = useRef<HTMLParagraphElement>(null);
-  useEffect(() => {
-    if (!wanted) return;
-    words.current?.focus();
-    app.store.set({ focus: null });
-  }, [app, wanted]);
+  useWantedFocus('roofline', () => words.current?.focus());
   return (
     <p
       ref={words}

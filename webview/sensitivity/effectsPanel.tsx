@@ -1,6 +1,7 @@
-import { useEffect, useRef, type ReactNode } from 'react';
+import { useRef, type ReactNode } from 'react';
 import type { Progress, StepSensitivity } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
+import { useWantedFocus } from '../app/useWantedFocus';
 import { Button, ProgressBar } from '../common/elements';
 import { Icon, type IconName } from '../common/icon';
 import { IconButton } from '../common/iconButton';
@@ -60,13 +61,8 @@ interface RunningProps {
 
 function Running({ cancelling, progress }: RunningProps) {
   const app = useApp();
-  const wanted = useView((state) => state.focus?.on === 'analysing');
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (!wanted) return;
-    box.current?.focus();
-    app.store.set({ focus: null });
-  }, [app, wanted]);
+  useWantedFocus('analysing', () => box.current?.focus());
   return (
     <div className="effects-running" ref={box} tabIndex={-1} data-testid="effects-running">
       <p>{text(cancelling ? 'effects.cancelling' : 'effects.running')}</p>

@@ -2,6 +2,7 @@ import { useEffect, useMemo, useRef, type KeyboardEvent } from 'react';
 import type { StepSensitivity, StepSummary } from '../../language/protocol';
 import type { App } from '../app/app';
 import { useApp, useView } from '../app/context';
+import { useWantedFocus } from '../app/useWantedFocus';
 import { heatColour } from '../canvas/heat';
 import { IconButton } from '../common/iconButton';
 import { text } from '../strings';
@@ -14,7 +15,6 @@ const NO_STEPS: readonly StepSummary[] = [];
 export function EffectsTable({ found }: { readonly found: StepSensitivity }) {
   const app = useApp();
   const current = useView((state) => state.effectRow);
-  const wanted = useView((state) => state.focus?.on === 'effects');
   const worked = useView((state) => state.design?.effects?.worked ?? null);
   const steps = useMemo(() => heatSteps(found), [found]);
   const recipe = useView((state) => state.design?.recipe?.steps) ?? NO_STEPS;
@@ -26,12 +26,10 @@ export function EffectsTable({ found }: { readonly found: StepSensitivity }) {
     return elsewhere === null ? text('effects.isOut') : text('effects.bits', { bits: elsewhere });
   };
   const body = useRef<HTMLTableSectionElement>(null);
-  useEffect(() => {
-    if (!wanted) return;
+  useWantedFocus('effects', () => {
     const row = app.store.get().effectRow;
     (body.current?.rows[row] ?? body.current?.rows[0])?.focus();
-    app.store.set({ focus: null });
-  }, [app, wanted]);
+  });
   // An exception may part a folded repeat: the layer is shown where it is drawn now.
   const drawn = useView((state) => state.design?.effects?.shown[state.effectRow]);
   useEffect(() => {

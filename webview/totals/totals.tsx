@@ -1,6 +1,7 @@
-import { useEffect, useRef } from 'react';
+import { useRef } from 'react';
 import type { Change, TargetTotals } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
+import { useWantedFocus } from '../app/useWantedFocus';
 import { Amount, Difference } from '../common/amount';
 import { Icon } from '../common/icon';
 import { IconButton } from '../common/iconButton';
@@ -218,13 +219,8 @@ function Counts() {
 function RooflineButton() {
   const app = useApp();
   const open = useView((state) => state.rooflineOpen);
-  const wanted = useView((state) => state.focus?.on === 'rooflineButton');
   const button = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    if (!wanted) return;
-    button.current?.focus();
-    app.store.set({ focus: null });
-  }, [app, wanted]);
+  useWantedFocus('rooflineButton', () => button.current?.focus());
   return (
     <button
       ref={button}
