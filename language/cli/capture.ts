@@ -2,7 +2,6 @@
 import path from 'node:path';
 import { allNodes, attentionsAt, selectValues } from '../recipe/captures';
 import { bindModel, inputSizes, openModel } from '../recipe/opened';
-import { runTask } from '../runtime/runtime';
 import type { AttentionMap, Captured, ChannelStatistics, Histogram } from '../runtime/tasks';
 import {
   count,
@@ -12,9 +11,9 @@ import {
   SHAPE_OPTION,
   table,
   UsageError,
-  withProgress,
   type Command,
 } from './command';
+import { dataAt, runShown } from './running';
 
 const KINDS = ['range', 'moments', 'histogram', 'channel-histograms', 'attention'] as const;
 type Kind = (typeof KINDS)[number];
@@ -44,30 +43,17 @@ const command: Command = async (argv, surroundings) => {
     : selectValues(base, options.tensors);
   const samples = count('samples', options.samples);
   const onlyAttention = kinds.size === 1 && kinds.has('attention');
-  const found = await withProgress(surroundings, options, (progress) =>
-    runTask(
-      {
-        kind: 'capture',
-        model,
-        values: onlyAttention ? [] : values,
-        data: {
-          dataset: path.resolve(options.data!),
-          folder: process.cwd(),
-          ...(samples !== undefined && { samples }),
-        },
-        shapes: inputSizes(base),
-        moments: kinds.has('range') || kinds.has('moments'),
-        ...((kinds.has('histogram') || kinds.has('channel-histograms')) && { histogramBins: BINS }),
-        ...(kinds.has('channel-histograms') && { channelBins: CHANNEL_BINS }),
-        ...(kinds.has('attention') && { attentions: attentionsAt(base, nodes) }),
-      },
-      {
-        signal: surroundings.interruption(),
-        entry: surroundings.runtimeEntry,
-        onProgress: ({ stage, done, total }) => progress(stage, done / Math.max(1, total)),
-      },
-    ),
-  );
+  const found = await runShown(surroundings, options, {
+    kind: 'capture',
+    model,
+    values: onlyAttention ? [] : values,
+    data: dataAt(options.data, samples),
+    shapes: inputSizes(base),
+    moments: kinds.has('range') || kinds.has('moments'),
+    ...((kinds.has('histogram') || kinds.has('channel-histograms')) && { histogramBins: BINS }),
+    ...(kinds.has('channel-histograms') && { channelBins: CHANNEL_BINS }),
+    ...(kinds.has('attention') && { attentions: attentionsAt(base, nodes) }),
+  });
   const skipped = [...found.skipped].map(([name, reason]) => ({ name, reason }));
   const document = {
     ...{ model, kind: 'measured', data: found.data, generated: found.generated },

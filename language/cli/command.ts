@@ -92,7 +92,7 @@ export function requireBudget({ budget = [] }: Pick<Report, 'budget'>): void {
   if (broken.length) throw new WhittleError(broken.map(budgetText).join('; '));
 }
 
-interface Voice {
+export interface Voice {
   readonly json: boolean;
   readonly quiet: boolean;
 }

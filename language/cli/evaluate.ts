@@ -1,14 +1,13 @@
 /** `whittle evaluate`: the metric of a model on data, by itself or against another. */
 import path from 'node:path';
-import { runTask } from '../runtime/runtime';
 import {
   generatedData,
-  type DataRequest,
   type MetricComparison,
   type OutputComparison,
   type Task,
 } from '../runtime/tasks';
-import { print, readArguments, UsageError, withProgress, type Command } from './command';
+import { count, print, readArguments, UsageError, type Command } from './command';
+import { dataAt, runShown } from './running';
 
 const evaluate: Command = async (argv, surroundings) => {
   const { values: options, positionals } = readArguments(argv, ['MODEL'], {
@@ -24,27 +23,11 @@ const evaluate: Command = async (argv, surroundings) => {
   const { interval } = options;
   if (interval && options.against === undefined)
     throw new UsageError('--interval goes with --against: it is of the difference');
-  const samples = options.samples === undefined ? undefined : Number(options.samples);
-  if (samples !== undefined && !(Number.isInteger(samples) && samples > 0))
-    throw new UsageError(`--samples ${options.samples!}: a number is expected`);
+  const samples = count('samples', options.samples);
   // Without data two models can still be compared, on made-up inputs; the answer says so.
-  const data: DataRequest =
-    options.data === undefined
-      ? generatedData(samples)
-      : {
-          dataset: path.resolve(options.data),
-          folder: process.cwd(),
-          ...(samples !== undefined && { samples }),
-        };
+  const data = options.data === undefined ? generatedData(samples) : dataAt(options.data, samples);
   const metric = options.metric === undefined ? {} : { metric: { id: options.metric } };
-  const ask = <T extends Task>(task: T) =>
-    withProgress(surroundings, options, (progress) =>
-      runTask(task, {
-        signal: surroundings.interruption(),
-        entry: surroundings.runtimeEntry,
-        onProgress: ({ stage, done, total }) => progress(stage, done / Math.max(1, total)),
-      }),
-    );
+  const ask = <T extends Task>(task: T) => runShown(surroundings, options, task);
   if (options.against === undefined) {
     const result = await ask({ kind: 'evaluate', model, data, ...metric });
     const { value, more } = result;

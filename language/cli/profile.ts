@@ -1,8 +1,6 @@
 /** `whittle profile`: what each layer of a model takes on this machine. */
 import path from 'node:path';
 import { bindModel, inputSizes, openModel } from '../recipe/opened';
-import { runTask } from '../runtime/runtime';
-import type { DataRequest } from '../runtime/tasks';
 import {
   count,
   milliseconds,
@@ -11,9 +9,9 @@ import {
   readShapes,
   SHAPE_OPTION,
   table,
-  withProgress,
   type Command,
 } from './command';
+import { dataAt, runShown } from './running';
 
 const profile: Command = async (argv, surroundings) => {
   const { values: options, positionals } = readArguments(argv, ['MODEL'], {
@@ -24,10 +22,7 @@ const profile: Command = async (argv, surroundings) => {
     top: { type: 'string' },
   });
   const model = path.resolve((positionals as [string])[0]);
-  const data: DataRequest | undefined =
-    options.data === undefined
-      ? undefined
-      : { dataset: path.resolve(options.data), folder: process.cwd() };
+  const data = options.data === undefined ? undefined : dataAt(options.data);
   const threads = count('threads', options.threads);
   const batch = count('batch', options.batch);
   const top = count('top', options.top) ?? 20;
@@ -40,16 +35,7 @@ const profile: Command = async (argv, surroundings) => {
     ...(threads && { threads }),
     ...(batch && { batch }),
   } as const;
-  const { layers, wholeMs, conditions, generated } = await withProgress(
-    surroundings,
-    options,
-    (progress) =>
-      runTask(task, {
-        signal: surroundings.interruption(),
-        entry: surroundings.runtimeEntry,
-        onProgress: ({ stage, done, total }) => progress(stage, done / Math.max(1, total)),
-      }),
-  );
+  const { layers, wholeMs, conditions, generated } = await runShown(surroundings, options, task);
   const sumMs = layers.reduce((sum, { ms }) => sum + ms, 0);
   const document = { model, kind: 'measured', wholeMs, sumMs, conditions, generated, layers };
   print(surroundings, options, document, () => {
