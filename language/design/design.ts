@@ -92,7 +92,7 @@ export function viewRequest(subject: Subject, { target, open }: Look): ViewReque
     families,
     open: open ? new Set(open) : defaultOpen(before),
     targetTitle: (id) => subject.resolve(id).title,
-    roundings: roundingsOf(subject, target),
+    roundings: roundingsOf(subject),
   };
 }
 

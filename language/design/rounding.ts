@@ -1,8 +1,7 @@
 /** Which step of the recipe says in how many bits the weights of a layer are. */
-import type { TargetProfile } from '../cost/profile';
 import type { Situation } from '../passes/pass';
 import type { Rounding } from '../protocol';
-import { sideOf } from './costing';
+import { workOf } from './costing';
 import type { Subject } from './design';
 import { codeBits } from './looks';
 
@@ -13,17 +12,14 @@ export interface Roundings {
 
 export const NO_ROUNDINGS: Roundings = { of: () => null };
 
-export function roundingsOf(
-  { bound, preview, resolve }: Subject,
-  target: TargetProfile,
-): Roundings {
+export function roundingsOf({ bound, preview }: Subject): Roundings {
   const steps = new Map<string, number>();
   const exceptions = new Map<string, number>();
   let before: Situation = bound;
   for (const { step, sites, situation } of preview.outcomes) {
-    const [was, is] = [sideOf(before, target, resolve), sideOf(situation, target, resolve)];
+    const was = before;
     const rounded = sites.filter(
-      ({ node }) => codeBits(is.costs(node)?.weightType) !== codeBits(was.costs(node)?.weightType),
+      ({ node }) => weightBits(situation, node) !== weightBits(was, node),
     );
     for (const { node } of rounded) steps.set(was.graph.node(node)?.origin ?? node, step.index);
     if (rounded.length > 0) for (const name of step.except) exceptions.set(name, step.index);
@@ -39,4 +35,9 @@ export function roundingsOf(
       return null;
     },
   };
+}
+
+function weightBits(situation: Situation, node: string): number | undefined {
+  const isThere = situation.graph.node(node) !== undefined;
+  return isThere ? codeBits(workOf(situation).of(node).weightType) : undefined;
 }
