@@ -1,8 +1,8 @@
 /** Results that take long and depend on content alone, kept between runs in the folder that the system has for such. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { textHash } from './files';
+import { textHash, writeWhole } from './files';
 
 /** @param key everything that the result depends on, as plain JSON */
 export async function cached<T>(kind: string, key: unknown, work: () => Promise<T>): Promise<T> {
@@ -28,9 +28,7 @@ function readKept(file: string): unknown {
 function keep(file: string, result: unknown): void {
   try {
     mkdirSync(path.dirname(file), { recursive: true });
-    const temporary = `${file}.${process.pid}`;
-    writeFileSync(temporary, JSON.stringify(result));
-    renameSync(temporary, file);
+    writeWhole(file, JSON.stringify(result));
   } catch {
     // A cache that cannot be written costs time, nothing else.
   }

@@ -9,6 +9,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 import { WhittleError } from '../errors';
@@ -67,6 +68,18 @@ export function fileHash(file: string): Promise<string> {
 }
 
 export const textHash = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** Written beside the file, then renamed: it is complete, or as it was. */
+export function writeWhole(file: string, content: string | Uint8Array): void {
+  const staged = `${file}.${process.pid}.part`;
+  try {
+    writeFileSync(staged, content, { flush: true });
+    renameSync(staged, file);
+  } catch (error) {
+    rmSync(staged, { force: true });
+    throw error;
+  }
+}
 
 /**
  * A folder beside the output that results are written into, under their final names, and from which they are moved when all

@@ -3,10 +3,11 @@
  * would take a third more for bytes and several times as much for numbers, and more of it than one string can hold.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { WhittleError } from '../errors';
+import { writeWhole } from './files';
 
 /** Smaller ones stay in the text. */
 const LARGE_BYTES = 4096;
@@ -32,14 +33,14 @@ export function writeJson(file: string, content: unknown): void {
         const sha256 = createHash('sha256').update(large.bytes).digest('hex');
         if (!named.has(sha256) && !known.has(sha256)) {
           mkdirSync(folder, { recursive: true });
-          put(path.join(folder, sha256), large.bytes);
+          writeWhole(path.join(folder, sha256), large.bytes);
         }
         named.add(sha256);
         return { array: large.kind, sha256 };
       },
       1,
     );
-    put(file, `${text}\n`);
+    writeWhole(file, `${text}\n`);
   } catch (error) {
     remove(
       folder,
@@ -94,17 +95,6 @@ function arrayBytes(file: string, sha256: string): Buffer {
   }
   if (createHash('sha256').update(bytes).digest('hex') === sha256) return bytes;
   throw new WhittleError(`${place} is not what was written`);
-}
-
-function put(file: string, content: string | Uint8Array): void {
-  const temporary = `${file}.${process.pid}`;
-  try {
-    writeFileSync(temporary, content, { flush: true });
-    renameSync(temporary, file);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
 }
 
 function arraysIn(folder: string): string[] {

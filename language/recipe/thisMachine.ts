@@ -1,11 +1,12 @@
 /** The target `host`: this machine, measured once and kept in the user's folder for data. */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import type { TargetProfile } from '../cost/profile';
 import { resolveTarget, TARGET_SUFFIX } from '../cost/targets';
 import { describeError, WhittleError } from '../errors';
+import { writeWhole } from './files';
 
 export const HOST = 'host';
 
@@ -35,13 +36,10 @@ function dataFolder(): string {
 
 /** Complete and by itself. @throws WhittleError when the folder cannot be written to */
 export function writeProfile(file: string, { id: _, ...profile }: TargetProfile): void {
-  const staged = `${file}.${process.pid}.part`;
   try {
     mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-    writeFileSync(staged, stringify(profile, { lineWidth: 110 }));
-    renameSync(staged, file);
+    writeWhole(file, stringify(profile, { lineWidth: 110 }));
   } catch (error) {
-    rmSync(staged, { force: true });
     throw new WhittleError(`the profile cannot be written: ${describeError(error)}`);
   }
 }
