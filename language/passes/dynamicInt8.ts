@@ -6,6 +6,7 @@ import type { Graph, Node } from '../graph/graph';
 import { floatBytes, Inserter } from './inserter';
 import type { Layer } from './layers';
 import { QuantisedWeights, type WeightScheme } from './quantisedWeights';
+import { removeRead } from './weights';
 
 const FLOAT32 = 1;
 /** Where DynamicQuantizeLinear came. */
@@ -27,7 +28,7 @@ export class DynamicWriter {
   quantiseLayer(layer: Layer): void {
     const { graph } = this;
     const node = graph.node(layer.node)!;
-    const [, weight, bias] = node.inputs as [string, string, string?];
+    const bias = node.inputs[2];
     const output = node.outputs[0]!;
     const weights = new QuantisedWeights(node, layer, undefined, this.scheme, null, 'columns');
     const [codes, scale, zeroPoint] = this.#activation(layer.activation, node);
@@ -50,9 +51,7 @@ export class DynamicWriter {
       attributes: new Map(),
     });
     this.#rescale(node, sums, [scale, weightScale], bias, output);
-    for (const view of [...layer.weight.views].reverse())
-      if (graph.consumers(view.outputs[0]!).length === 0) graph.remove(view.id);
-    graph.removeUnused([weight, base]);
+    removeRead(graph, layer.weight);
   }
 
   #activation(value: string, near: Node): readonly [string, string, string] {

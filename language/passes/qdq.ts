@@ -9,6 +9,7 @@ import { floatBytes, Inserter } from './inserter';
 import type { Layer } from './layers';
 import type { Range } from './pass';
 import { QuantisedWeights, type WeightScheme } from './quantisedWeights';
+import { removeRead } from './weights';
 
 /** An activation that gets a QuantizeLinear and a DequantizeLinear. */
 export interface Quantised {
@@ -59,16 +60,15 @@ export class QdqWriter {
   quantiseLayer(layer: Layer): void {
     const { graph } = this;
     const node = graph.node(layer.node)!;
-    const [activation, weightValue, biasValue] = node.inputs as [string, string, string?];
+    const [activation, , biasValue] = node.inputs as [string, string, string?];
     const bias = biasValue ? graph.constant(biasValue) : undefined;
     const activationScale = this.ranges && (() => this.#scales.get(layer.activation)!().scale);
     const weights = new QuantisedWeights(node, layer, bias, this.scheme, activationScale);
     const inputs = [activation, this.#writeWeight(weights, layer.weight.source, node)];
     if (weights.hasBias) inputs.push(this.#writeBias(weights, node));
     graph.replace(node.id, { inputs });
-    for (const view of [...layer.weight.views].reverse())
-      if (graph.consumers(view.outputs[0]!).length === 0) graph.remove(view.id);
-    graph.removeUnused([weightValue, layer.weight.source, ...(biasValue ? [biasValue] : [])]);
+    removeRead(graph, layer.weight);
+    if (biasValue) graph.removeUnused([biasValue]);
   }
 
   /** Puts a quantise–dequantise pair on an activation, for all its readers or for the layers among them. */

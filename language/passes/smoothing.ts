@@ -10,7 +10,7 @@ import { foldFactors, foldingPlaces } from './fold';
 import { Inserter } from './inserter';
 import { matrixOf, weightOf, type Group, type Linear, type Matrix } from './linear';
 import type { ChannelMoments, Evidence } from './pass';
-import { weightInputs } from './weights';
+import { removeRead, weightInputs } from './weights';
 
 /** The value is divided by the factors, one per channel; the weights that it is multiplied with are multiplied by them. */
 export interface Smoothing {
@@ -207,7 +207,5 @@ function scaleWeight(graph: Graph, layer: Linear, factors: () => readonly number
     ...(density && { density }),
   });
   graph.setInput(layer.node, 1, name);
-  for (const view of [...views].reverse())
-    if (graph.consumers(view.outputs[0]!).length === 0) graph.remove(view.id);
-  graph.removeUnused([source]);
+  removeRead(graph, { source, views });
 }

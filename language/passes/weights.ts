@@ -71,6 +71,16 @@ function weightSource(graph: Graph, value: string): Omit<WeightInput, 'index'> |
   }
 }
 
+/** Takes away what a layer read as its weight, and the views on the way, as far as nothing else reads them. */
+export function removeRead(
+  graph: Graph,
+  { source, views }: Pick<WeightInput, 'source' | 'views'>,
+): void {
+  for (const view of [...views].reverse())
+    if (graph.consumers(view.outputs[0]!).length === 0) graph.remove(view.id);
+  graph.removeUnused([source]);
+}
+
 /** The axis of a layer's weight that runs over its output channels; undefined where there is no single one. */
 export function outputChannelAxis(node: Node, weight: Tensor, index: number): number | undefined {
   if (node.op === 'Conv' || node.op === 'FusedConv') return 0;

@@ -8,7 +8,7 @@ import type { Graph, Node } from '../../../graph/graph';
 import { elementCount, packInt64 } from '../../../onnx/tensor';
 import { floatBytes, Inserter } from '../../inserter';
 import type { Linear } from '../../linear';
-import { weightInputs } from '../../weights';
+import { removeRead, weightInputs, type WeightInput } from '../../weights';
 import type { Rounded } from '../rounding/blockwise';
 
 /** Of weights: they are stored as signed bytes. */
@@ -41,8 +41,8 @@ export class TokenWiseWriter {
     const node = graph.node(layer.node)!;
     const bias = node.inputs[2];
     const output = node.outputs[0]!;
-    const { source, views } = weightInputs(graph, node)[0]!;
-    const weightValue = node.inputs[1]!;
+    const [read] = weightInputs(graph, node) as [WeightInput];
+    const { source } = read;
     const { codes, scale, zero } = this.#codesOf(layer.activation, bits, node);
     const insert = this.#insert(node, output);
     const { columns } = layer;
@@ -80,9 +80,7 @@ export class TokenWiseWriter {
     );
     if (bias) this.#inserter.insert('Add', [scaled, bias], output, node);
     else graph.renameOutput(graph.producer(scaled)!.id, scaled, output);
-    for (const view of [...views].reverse())
-      if (graph.consumers(view.outputs[0]!).length === 0) graph.remove(view.id);
-    graph.removeUnused([weightValue, source]);
+    removeRead(graph, read);
   }
 
   #codesOf(value: string, bits: 4 | 8, near: Node): Coded {

@@ -7,6 +7,7 @@ import type { Tensor } from '../../../onnx/model';
 import { elementCount } from '../../../onnx/tensor';
 import { floatBytes, Inserter } from '../../inserter';
 import type { Layer } from '../../layers';
+import { removeRead } from '../../weights';
 import type { Group } from './arrangement';
 import type { Coded } from './decisions';
 import type { Form, Quantiser } from './polish';
@@ -101,8 +102,7 @@ export class FewBitsWriter {
   quantiseLayer(layer: Layer, shape: Shape, bits: 4 | 8, coded: () => Coded): void {
     const { graph } = this;
     const node = graph.node(layer.node)!;
-    const weightValue = node.inputs[1]!;
-    const { source, tensor, views } = layer.weight;
+    const { source, tensor } = layer.weight;
     const dims = layer.kind === 'conv' ? tensor.dims : [shape.rows, shape.columns];
     const outputs = shape.groups * shape.columns;
     const density: Tensor['density'] = () => ({ nonzeros: elementCount(dims), estimated: true });
@@ -132,9 +132,7 @@ export class FewBitsWriter {
     graph.setInput(node.id, 1, restored);
     if (node.attributes.has('transB'))
       graph.setAttribute(node.id, 'transB', { kind: 'int', value: 0 });
-    for (const view of [...views].reverse())
-      if (graph.consumers(view.outputs[0]!).length === 0) graph.remove(view.id);
-    graph.removeUnused([weightValue, source]);
+    removeRead(graph, layer.weight);
   }
 
   #linear(

@@ -4,7 +4,7 @@ import type { Attribute } from '../../../onnx/model';
 import type { ElementType } from '../../../onnx/schema';
 import { elementCount } from '../../../onnx/tensor';
 import type { Linear } from '../../linear';
-import { weightInputs } from '../../weights';
+import { removeRead, weightInputs, type WeightInput } from '../../weights';
 import type { Rounded } from '../rounding/blockwise';
 import {
   kernelBlock,
@@ -26,8 +26,9 @@ export function quantiseLayer(
 ): void {
   const { rows, columns, type } = layer;
   const node = graph.node(layer.node)!;
-  const [activation, weightValue, bias] = node.inputs as [string, string, string?];
-  const { source, views } = weightInputs(graph, node)[0]!;
+  const [activation, , bias] = node.inputs as [string, string, string?];
+  const [read] = weightInputs(graph, node) as [WeightInput];
+  const { source } = read;
   const format = formatOf(chosen, rows);
   const shape = packedShape(rows, columns, chosen.bits, format.block);
   const write = (
@@ -61,9 +62,7 @@ export function quantiseLayer(
     attributes: attributesOf(layer, chosen, kernelBlock(format.block)),
   });
   if (bias) addBias(graph, node, bias);
-  for (const view of [...views].reverse())
-    if (graph.consumers(view.outputs[0]!).length === 0) graph.remove(view.id);
-  graph.removeUnused([weightValue, source]);
+  removeRead(graph, read);
 }
 
 const MICROSOFT = 'com.microsoft';
