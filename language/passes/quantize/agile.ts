@@ -1,6 +1,7 @@
 import { attentionCores } from '../../graph/match/attention';
 import { groupsOf, linearOf, weightOf } from '../linear';
-import type { Pass, Refusal, Site, Sites } from '../pass';
+import type { Pass } from '../pass';
+import { sitesWhere } from '../sites';
 import { quantiseSoftmax } from './agile/log2';
 import { parameters, type Parameters } from './agile/parameters';
 import { layerWriter, planAgile, refineAll, roundedLayer, type Decisions } from './agile/plan';
@@ -21,26 +22,15 @@ const agile: Pass<Parameters, Decisions> = {
   needs: ({ rounding, refine, activations }) =>
     rounding === 'gptq' || (refine === 'auto' && activations !== 16) ? ['calibration'] : [],
 
-  sites({ graph, facts }): Sites {
-    const sites: Site[] = [];
-    const refused: Refusal[] = [];
-    for (const node of graph.order) {
+  sites: ({ graph, facts }) =>
+    sitesWhere(graph, (node) => {
       const layer = linearOf(graph, facts, node);
-      if (typeof layer === 'string') refused.push({ node: node.id, reason: layer });
-      else if (layer && layer.type !== 'float32')
-        refused.push({
-          node: node.id,
-          reason: `it computes in ${layer.type}; only float32 layers are quantised`,
-        });
-      else if (layer && graph.opset < 11)
-        refused.push({
-          node: node.id,
-          reason: `rounding needs operator set 11, the model uses ${graph.opset}`,
-        });
-      else if (layer) sites.push({ node: node.id });
-    }
-    return { sites, refused };
-  },
+      if (typeof layer !== 'object') return layer;
+      if (layer.type !== 'float32')
+        return `it computes in ${layer.type}; only float32 layers are quantised`;
+      if (graph.opset < 11) return `rounding needs operator set 11, the model uses ${graph.opset}`;
+      return layer;
+    }),
 
   plan: planAgile,
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { applyEqualisation, equalise, pairAt, type Equalisation, type Pair } from '../equalisation';
-import type { Pass, Refusal, Site, StepRequest } from '../pass';
+import type { Pass, Refusal, StepRequest } from '../pass';
+import { sitesWhere } from '../sites';
 
 const parameters = z.strictObject({});
 type Parameters = z.infer<typeof parameters>;
@@ -27,16 +28,7 @@ const equaliseLayers: Pass<Parameters, Decisions> = {
   parameters,
   needs: () => ['weights'],
 
-  sites({ graph, facts }) {
-    const sites: Site[] = [];
-    const refused: Refusal[] = [];
-    for (const node of graph.order) {
-      const pair = pairAt(graph, facts, node);
-      if (typeof pair === 'string') refused.push({ node: node.id, reason: pair });
-      else if (pair) sites.push({ node: node.id });
-    }
-    return { sites, refused };
-  },
+  sites: ({ graph, facts }) => sitesWhere(graph, (node) => pairAt(graph, facts, node)),
 
   plan(request) {
     const { pairs } = chosenPairs(request);

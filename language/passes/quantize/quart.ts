@@ -1,4 +1,5 @@
-import type { Pass, Refusal, Site, Sites } from '../pass';
+import type { Pass } from '../pass';
+import { sitesWhere } from '../sites';
 import { formOf, groupsOf, layerAt, mayPolish } from './quart/arrangement';
 import { decodeCoded, decodeQuantiser, keyOf, type Decisions } from './quart/decisions';
 import { parameters, type Parameters } from './quart/parameters';
@@ -19,16 +20,7 @@ const quart: Pass<Parameters, Decisions> = {
   parameters,
   needs: () => ['calibration'],
 
-  sites({ graph, facts }): Sites {
-    const sites: Site[] = [];
-    const refused: Refusal[] = [];
-    for (const { id } of graph.order) {
-      const layer = layerAt(graph, facts, id);
-      if (typeof layer === 'string') refused.push({ node: id, reason: layer });
-      else if (layer) sites.push({ node: id });
-    }
-    return { sites, refused };
-  },
+  sites: ({ graph, facts }) => sitesWhere(graph, ({ id }) => layerAt(graph, facts, id)),
 
   plan: planQuart,
 

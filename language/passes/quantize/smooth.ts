@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { groupsOf, linearOf, type Group, type Linear } from '../linear';
-import type { Pass, Refusal, Site, StepRequest } from '../pass';
+import type { Pass, Refusal, StepRequest } from '../pass';
+import { sitesWhere } from '../sites';
 import {
   bestSmoothing,
   canFold,
@@ -45,16 +46,7 @@ const smooth: Pass<Parameters, Decisions> = {
   parameters,
   needs: () => ['calibration'],
 
-  sites({ graph, facts }) {
-    const sites: Site[] = [];
-    const refused: Refusal[] = [];
-    for (const node of graph.order) {
-      const layer = linearOf(graph, facts, node);
-      if (typeof layer === 'string') refused.push({ node: node.id, reason: layer });
-      else if (layer) sites.push({ node: node.id });
-    }
-    return { sites, refused };
-  },
+  sites: ({ graph, facts }) => sitesWhere(graph, (node) => linearOf(graph, facts, node)),
 
   async plan(request, evidence) {
     const { groups } = chosenGroups(request);

@@ -1,6 +1,7 @@
 import { foldFactors } from '../fold';
 import { groupsOf, linearOf, matrixOf, weightOf, type Linear } from '../linear';
-import type { Pass, Refusal, Site, Sites } from '../pass';
+import type { Pass } from '../pass';
+import { sitesWhere } from '../sites';
 import type { Tensor } from '../../onnx/model';
 import { fromBase64 } from '../base64';
 import { scaleRows, shrinkOf } from './rounding/awq';
@@ -27,25 +28,13 @@ const weights: Pass<Parameters, Decisions> = {
   parameters,
   needs: ({ method }) => (method === 'gptq' || method === 'awq' ? ['calibration'] : []),
 
-  sites({ graph, facts }): Sites {
-    const sites: Site[] = [];
-    const refused: Refusal[] = [];
-    for (const node of graph.order) {
-      if (node.op === 'MatMulNBits') {
-        refused.push({ node: node.id, reason: 'its weights are quantised already' });
-        continue;
-      }
-      if (node.op === 'Conv') {
-        const reason = 'there is no kernel for convolutions with weights of a few bits';
-        refused.push({ node: node.id, reason });
-        continue;
-      }
-      const layer = linearOf(graph, facts, node);
-      if (typeof layer === 'string') refused.push({ node: node.id, reason: layer });
-      else if (layer) sites.push({ node: node.id });
-    }
-    return { sites, refused };
-  },
+  sites: ({ graph, facts }) =>
+    sitesWhere(graph, (node) => {
+      if (node.op === 'MatMulNBits') return 'its weights are quantised already';
+      if (node.op === 'Conv')
+        return 'there is no kernel for convolutions with weights of a few bits';
+      return linearOf(graph, facts, node);
+    }),
 
   async plan(request, evidence) {
     switch (request.parameters.method) {

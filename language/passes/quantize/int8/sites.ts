@@ -1,17 +1,10 @@
 /** Where layers can run on integer codes. */
 import { quantisable } from '../../layers';
-import type { Refusal, Site, Sites, Situation } from '../../pass';
+import type { Site, Sites, Situation } from '../../pass';
+import { sitesWhere } from '../../sites';
 
-export function quantisableSites({ graph, facts }: Situation): Sites {
-  const sites: Site[] = [];
-  const refused: Refusal[] = [];
-  for (const node of graph.order) {
-    const found = quantisable(graph, facts, node);
-    if (typeof found === 'string') refused.push({ node: node.id, reason: found });
-    else if (found) sites.push({ node: node.id });
-  }
-  return { sites, refused };
-}
+export const quantisableSites = ({ graph, facts }: Situation): Sites =>
+  sitesWhere(graph, (node) => quantisable(graph, facts, node));
 
 /** Those with weights. */
 export function layerSites(situation: Situation): Sites {
