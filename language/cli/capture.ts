@@ -13,6 +13,7 @@ import {
   UsageError,
   type Command,
 } from './command';
+import { writeGramFiles } from './gramFiles';
 import { dataAt, runShown } from './running';
 
 const KINDS = ['range', 'moments', 'histogram', 'channel-histograms', 'attention'] as const;
@@ -29,6 +30,7 @@ const command: Command = async (argv, surroundings) => {
     tensors: { type: 'string', multiple: true, default: [] as string[] },
     kinds: { type: 'string', default: 'range' },
     samples: { type: 'string' },
+    grams: { type: 'string' },
   });
   if (options.data === undefined) throw new UsageError('--data is missing');
   const kinds = kindsOf(options.kinds);
@@ -43,29 +45,38 @@ const command: Command = async (argv, surroundings) => {
     : selectValues(base, options.tensors);
   const samples = count('samples', options.samples);
   const onlyAttention = kinds.size === 1 && kinds.has('attention');
+  const run = { model, data: dataAt(options.data, samples), shapes: inputSizes(base) };
+  const grams =
+    options.grams === undefined
+      ? undefined
+      : await writeGramFiles(path.resolve(options.grams), (into) =>
+          runShown(surroundings, options, { kind: 'grams', ...run, values, into }),
+        );
   const found = await runShown(surroundings, options, {
     kind: 'capture',
-    model,
+    ...run,
     values: onlyAttention ? [] : values,
-    data: dataAt(options.data, samples),
-    shapes: inputSizes(base),
     moments: kinds.has('range') || kinds.has('moments'),
     ...((kinds.has('histogram') || kinds.has('channel-histograms')) && { histogramBins: BINS }),
     ...(kinds.has('channel-histograms') && { channelBins: CHANNEL_BINS }),
     ...(kinds.has('attention') && { attentions: attentionsAt(base, nodes) }),
   });
-  const skipped = [...found.skipped].map(([name, reason]) => ({ name, reason }));
+  const skipped = [...new Map([...(grams?.skipped ?? []), ...found.skipped])].map(
+    ([name, reason]) => ({ name, reason }),
+  );
   const document = {
     ...{ model, kind: 'measured', data: found.data, generated: found.generated },
     samples: found.samples,
     tensors: tensorsOf(found, kinds),
     ...(kinds.has('attention') && { attentions: attentionsOf(found) }),
+    ...(grams && { grams: grams.files }),
     skipped,
   };
   print(surroundings, options, document, () => [
     `${found.samples} samples of ${found.data} (measured)`,
     ...table(rows(found), [1, 2]),
     ...[...found.attentions].map(([node, map]) => attentionLine(node, map)),
+    ...(grams ? [`${grams.files.length} Gram matrices in ${options.grams}`] : []),
     ...skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`),
   ]);
 };

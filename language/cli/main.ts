@@ -25,7 +25,7 @@ const USAGE = `whittle: see what an ONNX model costs on a device, and compress i
   whittle calibrate TARGET MEASUREMENTS.csv -o NAME.target.yaml [--as int8|fp16] [--title TITLE]
   whittle calibrate host [--model MODEL]... [--shape ...] [--threads N] [--budget MS] [-o NAME.target.yaml]
   whittle evaluate MODEL [--against REFERENCE [--interval]] --data NAME.dataset.yaml [--metric METRIC] [--samples N]
-  whittle capture  MODEL --data NAME.dataset.yaml [--tensors NAME]... [--kinds KIND[,KIND...]] [--samples N] [--shape ...]
+  whittle capture  MODEL --data NAME.dataset.yaml [--tensors NAME]... [--kinds KIND[,KIND...]] [--grams FOLDER] [--samples N] [--shape ...]
   whittle profile  MODEL [--data NAME.dataset.yaml] [--threads N] [--batch N] [--shape ...] [--top N]
   whittle sensitivity RECIPE [--step N] [--metric] [--model MODEL] [--samples N] [--shape ...]
   whittle report   FILE.report.json [--html FILE] [--markdown]

@@ -117,6 +117,20 @@ function readHeader(source: ByteSource, where: string): Header {
 const unreadable = (where: string): WhittleError =>
   new WhittleError('the header of the array cannot be read', { where });
 
+/** What stands before the elements of an array in C order, in version 1 of the format. @param descr such as `<f8` */
+export function npyHeader(descr: string, dims: readonly number[]): Uint8Array {
+  const shape = dims.length === 1 ? `(${dims[0]},)` : `(${dims.join(', ')})`;
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`;
+  // Elements start at a multiple of 64 bytes, behind a line break.
+  const length = Math.ceil((10 + text.length + 1) / 64) * 64;
+  const header = Buffer.alloc(length, ' ');
+  header.write(`${MAGIC}\x01\x00`, 'latin1');
+  header.writeUInt16LE(length - 10, 8);
+  header.write(text, 10, 'latin1');
+  header.write('\n', length - 1);
+  return header;
+}
+
 function swapBytes(stored: Uint8Array, width: number): Uint8Array {
   const bytes = Buffer.from(stored);
   if (width === 2) return bytes.swap16();

@@ -2,7 +2,7 @@
  * Reads ZIP archives as NumPy writes them: members stored or deflated, ZIP64 where they are large (PKWARE APPNOTE 6.3.10).
  * A stored member is read range by range; a deflated one is decompressed once, in memory.
  */
-import { inflateRawSync } from 'node:zlib';
+import { gunzipSync } from 'node:zlib';
 import { WhittleError } from '../errors';
 import { MemorySource, type ByteSource } from '../onnx/source';
 
@@ -75,14 +75,24 @@ function inflate(compressed: Uint8Array, member: Member, where: string): Uint8Ar
       where,
       hint: 'Write the file without compression (numpy.savez)',
     });
-  let bytes: Uint8Array;
+  const maxOutputLength = Math.max(1, member.size);
   try {
-    bytes = inflateRawSync(compressed, { maxOutputLength: Math.max(1, member.size) });
+    return gunzipSync(Buffer.concat([GZIP_HEADER, compressed, gzipTrailer(member)]), {
+      maxOutputLength,
+    });
   } catch (cause) {
     throw damaged(where, cause);
   }
-  if (bytes.byteLength !== member.size || crc32(bytes) !== member.crc) throw damaged(where);
-  return bytes;
+}
+
+/** RFC 1952: as a file of gzip, what was deflated is checked against checksum and size while it is inflated. */
+const GZIP_HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255);
+
+function gzipTrailer({ crc, size }: Member): Uint8Array {
+  const trailer = new Uint8Array(8);
+  viewOf(trailer).setUint32(0, crc, true);
+  viewOf(trailer).setUint32(4, size, true);
+  return trailer;
 }
 
 interface Directory {
@@ -139,18 +149,6 @@ function wideFields(extra: DataView): number[] {
     at = end;
   }
   return [];
-}
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  return crc;
-});
-
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]!) & 255]! ^ (crc >>> 8);
-  return ~crc >>> 0;
 }
 
 const viewOf = (bytes: Uint8Array): DataView =>

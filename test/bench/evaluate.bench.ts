@@ -15,7 +15,7 @@ import type { Row } from './lib/bench';
 const root = process.cwd();
 const ROUNDS = 3;
 const LIMIT = 1.3;
-/** Processor time of a round of the bare loop at least: as many samples as that takes. */
+/** Processor time of a round of the bare loop at least: as many samples as that takes, or all of them again and again. */
 const ROUND_MS = 2000;
 const BUNDLED = ['shapes-resnet', 'shapes-vit', 'text-llama'];
 /** One of each kind of task, where they are there. */
@@ -33,15 +33,28 @@ interface Ratios {
 async function ratiosOf(name: string, model: string): Promise<Ratios> {
   const file = path.join(root, 'test/datasets', `${name}.dataset.yaml`);
   const { batches, samples } = await batchesOf(file, model);
+  const data = { dataset: file, folder: root, samples };
+  await evaluation(model, data); // compiles the code that reads and judges
+  const times = Math.ceil(ROUND_MS / (await bareLoop(model, batches)).cpuMs);
   const cpu: number[] = [];
   const clock: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const bare = await bareLoop(model, batches);
-    const ours = await evaluation(model, { dataset: file, folder: root, samples });
+    const bare = await spentOn(times, () => bareLoop(model, batches));
+    const ours = await spentOn(times, () => evaluation(model, data));
     cpu.push(ours.cpuMs / bare.cpuMs);
     clock.push(ours.clockMs / bare.clockMs);
   }
   return { cpu: median(cpu), clock: median(clock), samples };
+}
+
+async function spentOn(times: number, run: () => Promise<Spent>): Promise<Spent> {
+  const sum = { cpuMs: 0, clockMs: 0 };
+  for (let time = 0; time < times; time++) {
+    const { cpuMs, clockMs } = await run();
+    sum.cpuMs += cpuMs;
+    sum.clockMs += clockMs;
+  }
+  return sum;
 }
 
 async function batchesOf(file: string, model: string) {

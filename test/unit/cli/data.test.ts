@@ -1,8 +1,9 @@
 /** Data from the command line: what is wrong with it is named and nothing is written; metrics that need more than a model. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { encode as encodePng } from 'fast-png';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { openNpyFiles } from '../../../language/data/npy';
 import { makeGraph, node, value, weight } from '../../models';
 import { npy, npz, range } from '../data/arrays';
 import { testHost } from '../runtime/host';
@@ -172,5 +173,41 @@ describe('evaluate', { timeout: 120_000 }, () => {
       });
       expect((await whittle(args, terminal())).stdout).toMatch(/no metric is named; compared on/);
     }
+  });
+});
+
+describe('capture', { timeout: 120_000 }, () => {
+  const capture = (data: string, folder: string): string[] => {
+    const content = { source: { npz: `./${data}` }, inputs: { x: { array: 'x' } } };
+    writeFileSync(place('grams.dataset.yaml'), describeData(content));
+    const model = [place('rows.onnx'), '--data', place('grams.dataset.yaml')];
+    return ['capture', ...model, '--tensors', 'x', '--grams', folder];
+  };
+
+  it('writes XᵀX as NumPy files, with an index', async () => {
+    const folder = place('grams');
+    const { grams } = await answer<{ grams: unknown }>(capture('good.npz', folder), terminal());
+    expect(grams).toEqual([{ name: 'x', file: '0.npy', rows: 8, size: 4 }]);
+    expect(JSON.parse(readFileSync(path.join(folder, 'index.json'), 'utf8'))).toEqual(grams);
+    const matrix = openNpyFiles({ x: path.join(folder, '0.npy') }, (file) => file).array('x');
+    const at = (row: number, column: number) => Math.sin(row * 4 + column);
+    for (let i = 0; i < 4; i++)
+      for (let j = 0; j < 4; j++) {
+        const sum = range(8).reduce((total, row) => total + at(row, i) * at(row, j), 0);
+        expect(matrix.row(i)[j]).toBeCloseTo(sum, 5);
+      }
+  });
+
+  it('refuses a folder that is there, and leaves none behind where data are bad', async () => {
+    mkdirSync(place('taken'));
+    const taken = capture('good.npz', place('taken'));
+    expect(await whittle(taken, terminal())).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/exists already/) as string,
+    });
+    const bad = capture('nan.npz', place('none'));
+    const before = readdirSync(place());
+    expect((await whittle(bad, terminal())).code).toBe(1);
+    expect(readdirSync(place())).toEqual(before);
   });
 });
