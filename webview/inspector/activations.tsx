@@ -1,3 +1,4 @@
+import { useEffect } from 'react';
 import type {
   AttentionShown,
   ChannelPeaks,
@@ -14,19 +15,26 @@ import { text } from '../strings';
 import { Histogram } from './histogram';
 import { Section } from './section';
 
+const SECTION = 'activations';
+
 /** What goes in and out of a node on real samples, measured when asked for. */
 export function Activations({ id }: { readonly id: string }) {
   const app = useApp();
   const isDesigner = useView((state) => state.session?.view === 'designer');
   const loaded = useView((state) => state.activations[id]);
   const capturing = useView((state) => state.capturing);
-  if (!isDesigner) return null;
   const isRunning = capturing.state !== 'no';
+  const isRunningHere = isRunning && capturing.node === id;
+  // Asked for by key, it may lie below the edge.
+  useEffect(() => {
+    if (isRunningHere) document.getElementById(SECTION)?.scrollIntoView({ block: 'start' });
+  }, [isRunningHere]);
+  if (!isDesigner) return null;
   return (
-    <Section id="activations" title={text('activations.title')}>
+    <Section id={SECTION} title={text('activations.title')}>
       {loaded?.error != null && <p className="problem problem-error">{loaded.error}</p>}
       {loaded?.value && <Found found={loaded.value} />}
-      {isRunning && capturing.node === id ? (
+      {isRunningHere ? (
         <Running cancelling={capturing.state === 'cancelling'} progress={capturing.progress} />
       ) : (
         !loaded?.value && (
