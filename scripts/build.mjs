@@ -45,6 +45,7 @@ const NODE = () => ({
     server: 'language/server.ts',
     job: 'language/job.ts',
     runtime: 'language/runtime/host.ts',
+    watch: 'language/runtime/watch.ts',
   },
 });
 

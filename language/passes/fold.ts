@@ -28,10 +28,14 @@ export function foldingPlaces(
   readers: ReadonlySet<string>,
 ): readonly Share[] | undefined {
   if (graph.isOutput(value)) return undefined;
-  if (!graph.consumers(value).every((reader) => readers.has(reader.id))) return undefined;
+  const sees = ({ id, op }: Node) => !READS_SIZES.has(op) && !readers.has(id);
+  if (graph.consumers(value).some(sees)) return undefined;
   const producer = graph.producer(value);
   return producer && placesIn(graph, producer, channels);
 }
+
+/** Exporters ask a value for its size to reshape what is made of it. */
+const READS_SIZES = new Set(['Shape', 'Size']);
 
 const NORMALISATIONS = new Set([
   'LayerNormalization',

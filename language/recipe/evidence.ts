@@ -7,7 +7,7 @@ import { writeModel } from '../onnx/write';
 import { elementCount, tensorNumbers } from '../onnx/tensor';
 import type { Activations, Evidence, Gram, Situation } from '../passes/pass';
 import { ArrayReader } from '../runtime/arrays';
-import { runTask } from '../runtime/runtime';
+import { runTask, type Run } from '../runtime/runtime';
 import { withScratch } from '../runtime/scratch';
 import type { DataRequest, ResultOf, Task } from '../runtime/tasks';
 
@@ -21,8 +21,14 @@ export interface EvidenceOptions {
   readonly runtimeEntry?: string | undefined;
 }
 
-export function gatherEvidence(situation: Situation, options: EvidenceOptions): Evidence {
-  const measure = new Measuring(situation.graph, options);
+/** @param run default: every measurement in a process of its own */
+export function gatherEvidence(
+  situation: Situation,
+  options: EvidenceOptions,
+  run: Run = (task, onProgress) =>
+    runTask(task, { signal: options.signal, entry: options.runtimeEntry, onProgress }),
+): Evidence {
+  const measure = new Measuring(situation.graph, options, run);
   return {
     signal: options.signal,
     progress: (layer) => options.onProgress(layer),
@@ -58,6 +64,7 @@ class Measuring {
   constructor(
     private readonly graph: Graph,
     private readonly options: EvidenceOptions,
+    private readonly run: Run,
   ) {}
 
   /** @throws WhittleError where one of the values cannot be measured */
@@ -107,7 +114,7 @@ class Measuring {
     );
   }
 
-  /** What the runtime's process wrote to a file is read once that process is gone, with the memory that it took. */
+  /** What the runtime's process wrote to a file is read once that process holds it no more. */
   async #throughFile<Place, Content>(
     work: (into: string) => Promise<ReadonlyMap<string, Place>>,
     read: (place: Place, file: ArrayReader) => Content,
@@ -171,13 +178,12 @@ class Measuring {
 
   /** @param of the whole, where the task is a part of it */
   #run<T extends Task>(task: T, of = (part: number) => part): Promise<ResultOf<T>> {
-    const { signal, runtimeEntry, onProgress } = this.options;
-    return runTask(task, {
-      signal,
-      entry: runtimeEntry,
-      onProgress: ({ stage, done, total }) =>
-        onProgress(`${stage} ${Math.floor(done)} of ${total}`, of(done / Math.max(1, total))),
-    });
+    return this.run(task, ({ stage, done, total }) =>
+      this.options.onProgress(
+        `${stage} ${Math.floor(done)} of ${total}`,
+        of(done / Math.max(1, total)),
+      ),
+    );
   }
 
   /** The graph as a file that ONNX Runtime can load: the model itself while nothing was edited, else a temporary copy. */

@@ -1,5 +1,6 @@
 /** Plans steps with what their recipe calibrates on. */
 import { WhittleError } from '../errors';
+import { withRuntime } from '../runtime/runtime';
 import { generatedData, type DataRequest } from '../runtime/tasks';
 import { gatherEvidence, type EvidenceOptions } from './evidence';
 import { resolveFrom } from './files';
@@ -14,8 +15,11 @@ export interface PlanningOptions extends Omit<EvidenceOptions, 'data'> {
 /** @throws WhittleError when the step needs calibration data and there is none */
 export async function planStep(prepared: Prepared, options: PlanningOptions): Promise<unknown> {
   requireData(prepared, options.data);
-  const { pass } = prepared.step;
-  return pass.plan(prepared.request, gatherEvidence(prepared.request, evidenceOptions(options)));
+  const { step, request } = prepared;
+  const { signal, runtimeEntry: entry } = options;
+  return withRuntime({ signal, entry }, (run) =>
+    step.pass.plan(request, gatherEvidence(request, evidenceOptions(options), run)),
+  );
 }
 
 export const evidenceOptions = (options: PlanningOptions): EvidenceOptions => ({

@@ -1,30 +1,31 @@
 /**
- * The process that ONNX Runtime runs in: takes one task from its parent, answers, and ends. Started with the parent's process
- * number and a folder for temporary files. Bundled as dist/runtime.js.
+ * The process that ONNX Runtime runs in: takes one task after the other from its parent and answers, until the parent ends it.
+ * Started with the parent's process number and a folder for temporary files. Bundled as dist/runtime.js.
  */
-import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { describeError, WhittleError } from '../errors';
 import { perform, type Report } from './perform';
+import { withScratch } from './scratch';
 import type { HostMessage, Task } from './tasks';
-import { watchParent, type Watch } from './watch';
+import type { Watch } from './watch';
 
-if (isMainThread) serve({ parent: Number(process.argv[2]), scratch: process.argv[3] ?? '' });
-else watchParent(workerData as Watch);
+serve({ parent: Number(process.argv[2]), scratch: process.argv[3] ?? '' });
 
 function serve(watch: Watch): void {
-  new Worker(__filename, { workerData: watch });
+  new Worker(path.join(__dirname, 'watch.js'), { workerData: watch });
   // Ctrl-C in a terminal reaches every process of the group; what it means is for the parent to decide.
   process.on('SIGINT', () => undefined);
-  process.once('message', (task: Task) => {
-    void answer(task, watch.scratch).then((message) => {
-      process.send?.(message, () => process.exit());
-    });
+  process.on('message', (task: Task) => {
+    void answer(task, watch.scratch).then((message) => process.send?.(message));
   });
 }
 
-async function answer(task: Task, scratch: string): Promise<HostMessage> {
+async function answer(task: Task, folder: string): Promise<HostMessage> {
   try {
-    return { kind: 'result', result: await perform(task, { scratch, report: throttled() }) };
+    const report = throttled();
+    const result = await withScratch((scratch) => perform(task, { scratch, report }), folder);
+    return { kind: 'result', result, heldBytes: process.memoryUsage.rss() };
   } catch (error) {
     return failure(error);
   }

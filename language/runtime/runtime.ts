@@ -1,7 +1,6 @@
 /**
  * Asks ONNX Runtime to do something, in a process of its own: some models kill the process that runs them, others cannot be
- * interrupted, and all of them want memory that should be given back. Every task gets a fresh process: it costs about a
- * fifth of a second, against which a kept one would have to be proven healthy after each task.
+ * interrupted, and all of them want memory that should be given back.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
@@ -9,24 +8,88 @@ import { CancelledError, throwIfCancelled, WhittleError } from '../errors';
 import { withScratch } from './scratch';
 import { modelsOf, type HostMessage, type ResultOf, type Task, type TaskProgress } from './tasks';
 
-export interface RunOptions {
+export interface ProcessOptions {
   /** Kills the process at once. */
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: TaskProgress) => void) | undefined;
   /** The script of the process; default: runtime.js beside this program. */
   readonly entry?: string | undefined;
 }
+
+export type OnProgress = (progress: TaskProgress) => void;
 
 /**
  * @throws WhittleError saying what happened to which model: it is damaged, ONNX Runtime refuses or crashes on it, or has no
  *   binary for this machine. CancelledError when the signal fires.
  */
-export async function runTask<T extends Task>(
-  task: T,
-  options: RunOptions = {},
-): Promise<ResultOf<T>> {
-  throwIfCancelled(options.signal);
-  return withScratch((scratch) => supervise(task, scratch, options) as Promise<ResultOf<T>>);
+export type Run = <T extends Task>(task: T, onProgress?: OnProgress) => Promise<ResultOf<T>>;
+
+export interface RunOptions extends ProcessOptions {
+  readonly onProgress?: OnProgress | undefined;
+}
+
+/** One task in a process that ends with it. */
+export const runTask = <T extends Task>(task: T, options: RunOptions = {}): Promise<ResultOf<T>> =>
+  withRuntime(options, (run) => run(task, options.onProgress));
+
+/** Many tasks, one after the other, in a process that takes the next as long as nothing is wrong with it. */
+export function withRuntime<R>(
+  options: ProcessOptions,
+  work: (run: Run) => Promise<R>,
+): Promise<R> {
+  return withScratch(async (scratch) => {
+    const runtime = new Runtime(options, scratch);
+    try {
+      return await work((task, onProgress) => runtime.run(task, onProgress));
+    } finally {
+      await runtime.end();
+    }
+  });
+}
+
+/** A process that has more memory than this after a task is not kept for the next. */
+const MOST_KEPT_BYTES = 512 * 2 ** 20;
+
+/** At most one process at a time; after a failure the next task gets a fresh one. */
+class Runtime {
+  #host: Host | undefined;
+  #before: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly options: ProcessOptions,
+    private readonly scratch: string,
+  ) {}
+
+  run<T extends Task>(task: T, onProgress?: OnProgress): Promise<ResultOf<T>> {
+    const result = this.#before.then(() => this.#perform(task, onProgress));
+    this.#before = result.catch(() => undefined);
+    return result as Promise<ResultOf<T>>;
+  }
+
+  async end(): Promise<void> {
+    const host = this.#host;
+    this.#host = undefined;
+    await host?.end();
+  }
+
+  async #perform(task: Task, onProgress?: OnProgress): Promise<unknown> {
+    const { signal, entry = defaultEntry() } = this.options;
+    throwIfCancelled(signal);
+    if (this.#host?.gone) await this.end();
+    const host = (this.#host ??= new Host(entry, this.scratch));
+    const stop = () => void host.end();
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      const answer = await host.perform(task, onProgress);
+      if (answer.kind === 'failure') throw new WhittleError(answer.what, answer);
+      if (answer.heldBytes > MOST_KEPT_BYTES) await this.end();
+      return answer.result;
+    } catch (error) {
+      await this.end();
+      throw signal?.aborted ? new CancelledError() : error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
 }
 
 type Answer = Exclude<HostMessage, { kind: 'progress' }>;
@@ -34,40 +97,48 @@ type Answer = Exclude<HostMessage, { kind: 'progress' }>;
 /** The end of what the process wrote to stderr, kept for the error of a crash. */
 const STDERR_TAIL = 2000;
 
-function supervise(task: Task, scratch: string, options: RunOptions): Promise<unknown> {
-  const { signal, onProgress } = options;
-  return new Promise((resolve, reject) => {
-    const child = startHost(options.entry ?? defaultEntry(), scratch);
-    const kill = () => child.kill('SIGKILL');
-    signal?.addEventListener('abort', kill, { once: true });
-    let stage = 'starting ONNX Runtime';
-    let stderr = '';
-    let answer: Answer | undefined;
+/** A process that performs one task after the other. */
+class Host {
+  readonly #child: ChildProcess;
+  /** Why there is no process any more. */
+  readonly #ended: Promise<string>;
+  #stderr = '';
+  gone = false;
+
+  constructor(entry: string, scratch: string) {
+    const child = startHost(entry, scratch);
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      stderr = (stderr + text).slice(-STDERR_TAIL);
+      this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL);
     });
-    child.on('message', (message: HostMessage) => {
-      if (message.kind === 'progress') {
-        stage = message.progress.stage;
-        onProgress?.(message.progress);
-        return;
-      }
-      answer = message;
-      kill();
+    this.#child = child;
+    this.#ended = new Promise<string>((resolve) => {
+      child.on('error', (error) => {
+        if (child.pid === undefined) resolve(error.message);
+      });
+      child.on('close', (code, killedBy) => resolve(exitReason(code, killedBy)));
+    }).finally(() => (this.gone = true));
+  }
+
+  async end(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  /** @throws WhittleError where the process ends before it answers */
+  perform(task: Task, onProgress?: OnProgress): Promise<Answer> {
+    const child = this.#child;
+    let stage = 'starting ONNX Runtime';
+    return new Promise<Answer>((resolve, reject) => {
+      child.removeAllListeners('message').on('message', (message: HostMessage) => {
+        if (message.kind === 'progress') {
+          stage = message.progress.stage;
+          onProgress?.(message.progress);
+        } else resolve(message);
+      });
+      void this.#ended.then((reason) => reject(crashed(task, stage, reason, this.#stderr)));
+      child.send(task, () => undefined); // a process that is gone already says so by itself
     });
-    child.on('error', (error) => {
-      if (child.pid === undefined) reject(crashed(task, stage, error.message, stderr));
-    });
-    child.on('close', (code, killedBy) => {
-      signal?.removeEventListener('abort', kill);
-      if (answer?.kind === 'result') resolve(answer.result);
-      else if (signal?.aborted) reject(new CancelledError());
-      else if (answer) reject(new WhittleError(answer.what, answer));
-      else reject(crashed(task, stage, exitReason(code, killedBy), stderr));
-    });
-    child.send(task, () => undefined); // a process that is gone already says so by itself
-    if (signal?.aborted) kill();
-  });
+  }
 }
 
 function startHost(entry: string, scratch: string): ChildProcess {

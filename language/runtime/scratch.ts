@@ -4,8 +4,11 @@ import os from 'node:os';
 import path from 'node:path';
 
 /** Runs `work` with a folder of its own and removes the folder afterwards. */
-export async function withScratch<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'whittle-'));
+export async function withScratch<T>(
+  work: (folder: string) => Promise<T>,
+  inside = os.tmpdir(),
+): Promise<T> {
+  const folder = await mkdtemp(path.join(inside, 'whittle-'));
   try {
     return await work(folder);
   } finally {

@@ -23,7 +23,7 @@ export interface SessionOptions {
   readonly extra?: Readonly<Record<string, unknown>>;
   /** Gives memory back after each operator, at the cost of some speed. */
   readonly frugal?: boolean;
-  /** The model that messages name where the file is a temporary copy of it. */
+  /** The model that messages name, with the same inputs, where the file is a temporary copy of it. */
   readonly copyOf?: string | undefined;
 }
 
@@ -60,7 +60,7 @@ export interface Numbers extends ArrayLike<number> {
 /** @throws WhittleError when the model cannot be read, or ONNX Runtime has no binary here or refuses it */
 export async function openSession(given: string, options: SessionOptions = {}): Promise<Session> {
   const file = options.copyOf ?? given;
-  const inputs = declaredInputs(given, file);
+  const inputs = declaredInputs(file);
   const ort = await loadRuntime();
   const session = await createSession(ort, given, options).catch((cause: unknown) => {
     throw new WhittleError(`ONNX Runtime cannot load the model: ${plainMessage(cause)}`, {
@@ -142,10 +142,10 @@ export function readStructure(file: string): Model {
   }
 }
 
-/** @param original where caches are looked for: a copy made to watch values has other outputs */
-function declaredInputs(file: string, original: string): readonly ModelInput[] {
+/** @param file the model itself: a copy made to watch values has its inputs, and less that tells of them */
+function declaredInputs(file: string): readonly ModelInput[] {
   const graph = Graph.of(readStructure(file));
-  const caches = cachesOf(original === file ? graph : Graph.of(readStructure(original)));
+  const caches = cachesOf(graph);
   return graph.inputs.map(({ name, type }) => {
     if (type.kind !== 'tensor') return { name, elementType: type.kind, shape: undefined };
     const { elementType, shape } = type;

@@ -354,10 +354,15 @@ export interface Kernels {
 
 // ---- the wire between the processes
 
-/** What the process answers; the task is the only message that it gets. */
+/** What the process answers; tasks are the only messages that it gets. */
 export type HostMessage =
   | { readonly kind: 'progress'; readonly progress: TaskProgress }
-  | { readonly kind: 'result'; readonly result: Tasks[TaskKind][1] }
+  | {
+      readonly kind: 'result';
+      readonly result: Tasks[TaskKind][1];
+      /** Memory that the process still has. */
+      readonly heldBytes: number;
+    }
   | {
       readonly kind: 'failure';
       readonly what: string;

@@ -40,5 +40,6 @@ export async function activations(
   } finally {
     writer.close();
   }
+  await session.release();
   return answer;
 }

@@ -45,6 +45,7 @@ export async function deviations(
     }
     done += batch.samples.length;
   }
+  for (const session of [ours, ...others.map((other) => other.session)]) await session.release();
   return { ...basisOf(dataset), deviations: others.map(({ tally }) => tally.result()) };
 }
 

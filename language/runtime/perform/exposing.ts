@@ -30,13 +30,25 @@ export async function chooseValues(
   context: Context,
 ): Promise<Watched> {
   const graph = Graph.of(model);
+  const values = requireValues(graph, wanted, file);
+  return floatsAmong(values, await elementTypes(model, graph, values, context));
+}
+
+/** Each once. @throws WhittleError when the model has no such value */
+export function requireValues(graph: Graph, wanted: readonly string[], file: string): string[] {
   const values = [...new Set(wanted)];
   for (const value of values) requireValue(graph, value, file);
-  const found = await elementTypes(model, graph, values, context);
+  return values;
+}
+
+export function floatsAmong(
+  values: readonly string[],
+  elementTypes: ReadonlyMap<string, string>,
+): Watched {
   const types = new Map<string, FloatType>();
   const skipped = new Map<string, string>();
   for (const value of values) {
-    const type = found.get(value)!;
+    const type = elementTypes.get(value)!;
     if (isFloatType(type)) types.set(value, type);
     else skipped.set(value, `it holds ${type}, not floats`);
   }
@@ -77,11 +89,16 @@ async function elementTypes(
   const copy = new ModelCopy(model);
   for (const value of open) copy.expose(value);
   const session = await copy.open({ optimisation: 'disabled' }, context);
-  for (const { name, type } of session.declared.outputs)
-    types.set(name, type ?? 'something other than a tensor');
+  for (const [name, type] of outputTypes(session)) types.set(name, type);
   await session.release();
   return types;
 }
+
+/** Element types of outputs, in words where they are no tensors. */
+export const outputTypes = ({ declared }: Session): ReadonlyMap<string, string> =>
+  new Map(
+    declared.outputs.map(({ name, type }) => [name, type ?? 'something other than a tensor']),
+  );
 
 function declaredType(graph: Graph, value: string): string | undefined {
   const constant = graph.constant(value);
@@ -221,6 +238,7 @@ export class ModelCopy {
   async open(options: SessionOptions, { scratch }: Context): Promise<Session> {
     const graph = this.#graph;
     graph.setOutputs([...this.#outputs].map((name) => ({ name, type: { kind: 'unknown' } })));
+    dropUnneeded(graph);
     const folder = await mkdtemp(path.join(scratch, 'copy-'));
     const copy = path.join(folder, 'model.onnx');
     writeModel(this.model, graph.toRecord(), graph.opsets, copy);
@@ -233,6 +251,13 @@ export class ModelCopy {
     await rm(folder, { recursive: true, force: true }).catch(() => undefined);
     return session;
   }
+}
+
+/** Takes out what no output needs. */
+function dropUnneeded(graph: Graph): void {
+  for (const { id, outputs } of [...graph.order].reverse())
+    if (!outputs.some((value) => graph.isRead(value) || graph.isOutput(value))) graph.remove(id);
+  graph.removeUnused([...graph.initializers.keys()]);
 }
 
 /** Threads that wait for work sleep: what is watched runs beside other work, and nobody times it. */

@@ -18,14 +18,15 @@ const PATIENCE = 20;
 export async function measure(request: MeasureRequest, { report }: Context): Promise<Measurement> {
   const { models, threads = 1, batch = 1, budgetMs = DEFAULT_BUDGET_MS } = request;
   const dataset = openData(request.data ?? generatedData(1));
-  const runners: Runner[] = [];
+  const sessions: Session[] = [];
   for (const model of models) {
     report(`loading ${nameOf(model)}`, 0, 1);
-    const session = await openSession(model, { threads, extra: STOP_SPINNING });
-    runners.push(openRunner(session, dataset, batch, request.shapes));
+    sessions.push(await openSession(model, { threads, extra: STOP_SPINNING }));
   }
+  const runners = sessions.map((session) => openRunner(session, dataset, batch, request.shapes));
   const rows = commonRows(runners);
   const runs = await runInTurn(runners, budgetMs * models.length, report);
+  for (const session of sessions) await session.release();
   const conditions = await conditionsOf({ threads, rows, dataset, runs });
   const { generated } = dataset;
   return { models: runners.map(speedOf), conditions, batch: rows, threads, generated };

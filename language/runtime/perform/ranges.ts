@@ -46,6 +46,7 @@ async function watchValues(
         throw notFinite(value, batch.samples, dataset.name);
     done += batch.samples.length;
   }
+  await session.release();
   return spans;
 }
 

@@ -1,12 +1,13 @@
 /** How large values inside a model are, and how many samples it takes at once, found by running it. */
 import type { Dataset } from '../../data/dataset';
+import { Graph } from '../../graph/graph';
 import type { Model } from '../../onnx/model';
 import { elementCount } from '../../onnx/tensor';
 import type { Context } from '../perform';
 import type { Session } from '../session';
 import type { CaptureRequest } from '../tasks';
 import { batchSize } from './data';
-import { chooseValues, ModelCopy, type FloatType } from './exposing';
+import { floatsAmong, ModelCopy, outputTypes, requireValues, type FloatType } from './exposing';
 
 export interface Surveyed {
   readonly type: FloatType;
@@ -28,28 +29,36 @@ export async function survey(
   dataset: Dataset,
   context: Context,
 ): Promise<Survey> {
-  const { types, skipped } = await chooseValues(model, request.values, request.model, context);
-  if (types.size === 0) return { values: new Map(), skipped, batch: 1 };
+  const wanted = requireValues(Graph.of(model), request.values, request.model);
+  if (wanted.length === 0) return { values: new Map(), skipped: new Map(), batch: 1 };
   const copy = new ModelCopy(model);
-  const shapes = new Map(
-    [...types.keys()].map((value) => [value, copy.expose(copy.add('Shape', [value]))]),
-  );
+  for (const value of wanted) copy.expose(value);
   const outputs = model.graph.outputs.map(({ name }) => copy.expose(name));
   const session = await copy.open({ optimisation: 'basic', threads: request.threads }, context);
+  const { types, skipped } = floatsAmong(wanted, outputTypes(session));
   const binding = dataset.bind(session.inputs, request.shapes);
   const [first] = binding.batches(1);
-  const found = await session.run(first!.inputs, [...shapes.values()]);
+  const values = new Map<string, Surveyed>();
+  for (const some of inGroups([...types.keys()], LOOKED_AT)) {
+    const found = await session.run(first!.inputs, some);
+    for (const value of some) {
+      const { dims } = found.get(value)!;
+      if (dims.includes(0)) skipped.set(value, 'it has no elements');
+      else values.set(value, { type: types.get(value)!, dims });
+    }
+  }
   const batch = await batchSize(binding, withOutputs(session, outputs));
   await session.release();
-  const values = new Map<string, Surveyed>();
-  for (const [value, type] of types) {
-    const dims = Array.from(found.get(shapes.get(value)!)!.values!);
-    if (dims.includes(0)) skipped.set(value, 'it has no elements');
-    else values.set(value, { type, dims });
-  }
   const largest = Math.max(1, ...[...values.values()].map(({ dims }) => elementCount(dims)));
   const most = Math.max(1, Math.floor(MAX_ELEMENTS / largest));
   return { values, skipped, batch: Math.min(batch, most) };
+}
+
+/** Values that leave ONNX Runtime at a time, of one sample. */
+const LOOKED_AT = 16;
+
+function* inGroups<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let from = 0; from < items.length; from += size) yield items.slice(from, from + size);
 }
 
 /** Elements of the largest value that is looked at, for all samples of a batch: many are alive at once. */

@@ -32,8 +32,11 @@ export function testHost(runtime?: string): TestHost {
     host.folder = mkdtempSync(path.join(runtime === undefined ? cache : outside, 'host-'));
     host.entry = path.join(host.folder, 'runtime.js');
     buildSync({
-      entryPoints: [path.join(root, 'language/runtime/host.ts')],
-      outfile: host.entry,
+      entryPoints: {
+        runtime: path.join(root, 'language/runtime/host.ts'),
+        watch: path.join(root, 'language/runtime/watch.ts'),
+      },
+      outdir: host.folder,
       bundle: true,
       platform: 'node',
       format: 'cjs',

@@ -7,16 +7,20 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CancelledError } from '../../../language/errors';
-import { runTask } from '../../../language/runtime/runtime';
+import { runTask, withRuntime } from '../../../language/runtime/runtime';
 import { sample, testHost } from './host';
 
-/** Does to its process what the environment says. */
+/** Notes its process, and does to it what a file says. */
 const RUNTIME = `
+const { readFileSync, writeFileSync } = require('node:fs');
 exports.env = { versions: {} };
+exports.listSupportedBackends = () => [];
 exports.InferenceSession = { create() {
-  const { MISCHIEF, NOTE } = process.env;
-  require('node:fs').writeFileSync(NOTE, String(process.pid));
+  const { NOTE } = process.env;
+  const MISCHIEF = readFileSync(NOTE + '.mischief', 'utf8');
+  writeFileSync(NOTE, String(process.pid));
   console.log('printed where nobody may print');
+  if (MISCHIEF === 'none') return { inputMetadata: [], outputMetadata: [] };
   if (MISCHIEF === 'hang') for (;;);
   if (MISCHIEF === 'exit') process.exit(3);
   if (MISCHIEF === 'throw') throw new Error('Load model from /a/b.onnx failed:no such kernel');
@@ -37,9 +41,13 @@ const refused = testHost(REFUSED);
 const model = sample('shapes-resnet.onnx');
 const note = () => path.join(host.folder, 'note');
 
-const misbehave = (mischief: string, options: { signal?: AbortSignal } = {}) => {
-  process.env.MISCHIEF = mischief;
+const prepare = (mischief: string) => {
   process.env.NOTE = note();
+  writeFileSync(`${note()}.mischief`, mischief);
+};
+
+const misbehave = (mischief: string, options: { signal?: AbortSignal } = {}) => {
+  prepare(mischief);
   return runTask({ kind: 'load', model }, { entry: host.entry, ...options });
 };
 
@@ -64,6 +72,41 @@ describe('an exception', () => {
     await expect(misbehave('throw')).rejects.toThrow(
       `ONNX Runtime cannot load the model: no such kernel (${model})`,
     );
+  });
+});
+
+describe('tasks of one plan', () => {
+  it('share a process until one ends it', async () => {
+    const last = await withRuntime({ entry: host.entry }, async (run) => {
+      const load = async (mischief: string) => {
+        prepare(mischief);
+        await run({ kind: 'load', model });
+        return Number(readFileSync(note(), 'utf8'));
+      };
+      const first = await load('none');
+      expect(await load('none')).toBe(first);
+      await expect(load('SIGSEGV')).rejects.toThrow(/SIGSEGV/);
+      const second = await load('none');
+      expect(second).not.toBe(first);
+      await expect(load('throw')).rejects.toThrow(/no such kernel/);
+      return load('none');
+    });
+    expect(isRunning(last)).toBe(false);
+  });
+
+  it('are cancelled together', async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const outcomes = await withRuntime({ entry: host.entry, signal }, async (run) => {
+      prepare('hang');
+      const all = [1, 2, 3].map(() =>
+        run({ kind: 'load', model }).catch((error: unknown) => error),
+      );
+      await hanging();
+      controller.abort();
+      return Promise.all(all);
+    });
+    for (const outcome of outcomes) expect(outcome).toBeInstanceOf(CancelledError);
   });
 });
 
@@ -128,7 +171,8 @@ function startParent(): ChildProcess {
     logLevel: 'silent',
   });
   writeFileSync(note(), '');
-  return fork(bundle, { env: { ...process.env, MISCHIEF: 'hang', NOTE: note() } });
+  prepare('hang');
+  return fork(bundle);
 }
 
 /** The process number of a runtime that began to hang. */

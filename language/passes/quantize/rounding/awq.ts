@@ -8,7 +8,7 @@ import type { Matrix } from '../../linear';
 import type { Gram } from '../../pass';
 import { restored, roundToNearest, blocksOf, type Format } from './blockwise';
 
-/** Exponents that are tried: s = x̄^r / w̄^(1 − r), for r = 0, 1/20, … */
+/** Exponents that are tried: r = 0, 1/20, … */
 const STEPS = 20;
 /** Smallest factor that a range is shrunk by, and how many are tried. */
 const LEAST_SHRINK = 0.5;
@@ -27,8 +27,7 @@ export function searchScales(
   const typical = typicalWeights(layers, format);
   let best: Float32Array = new Float32Array(gram.size).fill(1);
   let least = Infinity;
-  for (let step = 0; step < STEPS; step++) {
-    const scales = candidate(meanAbs, typical, step / STEPS);
+  for (const scales of candidates(meanAbs, typical)) {
     let error = 0;
     for (const layer of layers)
       error += outputError(layer, scaledRound(layer, scales, format), gram);
@@ -61,15 +60,18 @@ function typicalWeights(layers: readonly Matrix[], format: Format): Float64Array
   return sums.map((sum) => sum / outputs);
 }
 
-/** Centred, so that the largest and the smallest factor are as far from 1. */
-function candidate(
-  meanAbs: ArrayLike<number>,
-  typical: Float64Array,
-  exponent: number,
-): Float32Array {
-  const scales = Float32Array.from(typical, (weight, k) =>
-    Math.max(1e-4, meanAbs[k]! ** exponent / (weight ** (1 - exponent) + 1e-4)),
-  );
+/** s = x̄^r of equation 5, all 1 first, and s = x̄^r / w̄^(1 − r), which the authors’ program came to. */
+function* candidates(meanAbs: ArrayLike<number>, typical: Float64Array): Generator<Float32Array> {
+  for (let step = 0; step < STEPS; step++) {
+    const r = step / STEPS;
+    yield centred(typical.map((_, k) => meanAbs[k]! ** r));
+    yield centred(typical.map((weight, k) => meanAbs[k]! ** r / (weight ** (1 - r) + 1e-4)));
+  }
+}
+
+/** The largest and the smallest factor as far from 1. */
+function centred(factors: Float64Array): Float32Array {
+  const scales = Float32Array.from(factors, (factor) => Math.max(1e-4, factor));
   let [min, max] = [Infinity, 0];
   for (const scale of scales) {
     min = Math.min(min, scale);
@@ -109,8 +111,9 @@ export function outputError(
   let error = 0;
   for (let row = 0; row < rows; row++) {
     product.fill(0);
-    for (let other = 0; other < rows; other++) {
-      const weight = data[row * rows + other]!;
+    for (let other = 0; other <= row; other++) {
+      // G is symmetric: what two rows have in common counts twice.
+      const weight = data[row * rows + other]! * (other < row ? 2 : 1);
       const at = other * columns;
       for (let column = 0; column < columns; column++)
         product[column]! += weight * difference[at + column]!;

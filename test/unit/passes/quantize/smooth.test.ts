@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Graph } from '../../../../language/graph/graph';
 import { inferShapes } from '../../../../language/graph/shapes/infer';
-import { float32Tensor } from '../../../../language/onnx/tensor';
+import { float32Tensor, int64Tensor } from '../../../../language/onnx/tensor';
 import type { ChannelMoments } from '../../../../language/passes/pass';
 import int8 from '../../../../language/passes/quantize/int8';
 import smooth from '../../../../language/passes/quantize/smooth';
@@ -63,6 +63,16 @@ const CASES: Record<string, ModelSpec> = {
       node('Add', ['a', 'b'], ['y'], {}, 'sum'),
     ],
     weights: [weight('first', [32, 32]), UNEVEN, EVEN('w'), EVEN('v')],
+  },
+  'a value whose size is asked for': {
+    ...INPUT,
+    nodes: [
+      node('LayerNormalization', ['x', 'uneven'], ['n'], {}, 'norm'),
+      node('Shape', ['n'], ['size'], { start: 0, end: 1 }, 'size'),
+      node('MatMul', ['n', 'w'], ['h'], {}, 'layer'),
+      node('Reshape', ['h', 'dims'], ['y'], {}, 'shape'),
+    ],
+    weights: [UNEVEN, EVEN('w'), int64Tensor('dims', [4, 16])],
   },
   'nothing that takes factors': {
     ...INPUT,
@@ -149,6 +159,9 @@ describe('quantize.smooth', () => {
   it('costs nothing where constants take the factors, and says where none do', async () => {
     const free = await smoothed(CASES['a normalisation']!, {});
     expect(free.graph.order.map(({ op }) => op)).toEqual(['LayerNormalization', 'MatMul']);
+    const sized = await smoothed(CASES['a value whose size is asked for']!, {});
+    expect(sized.refused).toEqual([]);
+    expect(sized.graph.order).toHaveLength(4);
     const { graph, refused } = await smoothed(CASES['nothing that takes factors']!, {});
     expect(refused).toEqual([
       { node: 'layer', reason: expect.stringMatching(/everywhere/) as string },

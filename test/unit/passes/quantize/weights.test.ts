@@ -11,6 +11,7 @@ import {
   shrinkOf,
 } from '../../../../language/passes/quantize/rounding/awq';
 import {
+  levels,
   restored,
   roundToNearest,
   type Format,
@@ -133,6 +134,17 @@ describe.each(FORMATS)('rounding to $bits bits in blocks of $block', (format) =>
       expect(errorOfBlock(restored(clipped), from)).toBeLessThanOrEqual(
         errorOfBlock(unclipped, from) + 1e-9,
       );
+  });
+
+  it('awq leaves scales alone where each one loses', () => {
+    // Codes already: any factor takes them off their grid.
+    const codes = levels(format.bits) + 1;
+    const code = (i: number) => (Math.floor(i / w.columns) * 7 + (i % w.columns)) % codes;
+    const values = w.values.map((_, i) => (code(i) - codes / 2) / 8);
+    const onGrid = { ...w, values };
+    const means = new Float64Array(SIZE).map((_, k) => 1 + (k % 5));
+    expect(outputError(onGrid, restored(roundToNearest(onGrid, format)), gram)).toBeCloseTo(0, 9);
+    expect(searchScales([onGrid], means, gram, format)).toEqual(new Float32Array(SIZE).fill(1));
   });
 
   it('hqq moves zero points so that typical weights are nearer', () => {
