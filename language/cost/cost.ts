@@ -100,11 +100,14 @@ export interface TargetEstimate {
   };
   /** fpga: what the design takes of the device. */
   readonly resources?: Resources;
-  /** fpga: how often a dataflow design takes a picture, once it is full. */
+  /** Dataflow designs and reram: all layers at work at once. */
   readonly pipeline?: {
+    /** One input through the empty pipeline. */
+    readonly latencyMs: number;
+    /** Until the next may follow, once it is full. */
     readonly intervalMs: number;
     readonly perSecond: number;
-    /** The layer that decides it; null where memory or the processor beside it does. */
+    /** The layer that decides it; null where memory, what layers share or another processor does. */
     readonly slowest: string | null;
   };
   /** reram: of the tiles in use, by component, where the profile has areas. */

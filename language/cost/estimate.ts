@@ -21,6 +21,7 @@ import { madeOnce, place } from './placing';
 import { narrowedBytes, type Precision } from './precision';
 import type { DataflowProfile, OverlayProfile, ReramProfile, TargetProfile } from './profile';
 import { reramCost, tileAreaMm2 } from './reram';
+import { throughRows } from './streamed';
 import { transfersBetween } from './transfers';
 import { UNSTRUCTURED } from './patterns';
 import type { Workload } from './workload';
@@ -67,7 +68,7 @@ export function estimate(
   overMesh(flows, layers, (workload) => unread.watch(workload));
   const bytesOn = (value: number, profile: TargetProfile) =>
     bytesAt(value, work, profile.runsAt ?? options.as);
-  const pipeline = pipelineOf(flows, layers, target, (value) => bytesOn(value, target));
+  const design = pipelineOf(flows, layers, target, (value) => bytesOn(value, target));
   const timed = placed.map(({ places, workload }) => ({ workload, cost: layers[places[0]!]! }));
   const transfers = transfersBetween(flows, target, bytesOn);
   const activations = peakBytes(flows, (value) => bytesOn(value, target));
@@ -84,13 +85,18 @@ export function estimate(
   const unknown = placed.filter(({ places }) => layers[places[0]!]!.latencyMs === null);
   const startsMs = unknown.reduce((sum, { profile }) => sum + leastStartMs(profile), 0);
   const fixedMs = perRun + startsMs;
+  const total = latencyMs + transfers.latencyMs + fixedMs;
+  const atOnce =
+    target.kind === 'reram'
+      ? throughRows(flows, layers, target, (workload) => unread.watch(workload))
+      : design && { ...design.pipeline, latencyMs: total };
   return {
     target: target.id,
     layers,
     transfers,
     confidence: confidenceOf(timed, target, target.runsAt ?? options.as),
     total: {
-      latencyMs: latencyMs + transfers.latencyMs + fixedMs,
+      latencyMs: total,
       fixedMs,
       energyMj: totalEnergy(layers),
       peakMemoryBytes: activations === null ? null : weightBytes + activations,
@@ -98,11 +104,12 @@ export function estimate(
       estimated: layers.some((layer) => layer.estimated),
     },
     ...(isOverlay(target) && { resources: resourcesOf(target) }),
-    ...(pipeline && { resources: pipeline.resources, pipeline: pipeline.pipeline }),
+    ...(design && { resources: design.resources }),
+    ...(atOnce && { pipeline: atOnce }),
     ...(target.kind === 'reram' && componentsOf(target, layers)),
     warnings: [
       ...unread.warnings(),
-      ...(pipeline?.warnings ?? []),
+      ...(design?.warnings ?? []),
       ...capacityWarnings(target, layers),
       ...unsupportedWarnings(target, layers),
     ],

@@ -10,9 +10,12 @@ import type { Flow, Flows } from './flow';
 import type { DataflowProfile } from './profile';
 
 /** What a design is as a whole. */
-export type Pipeline = Required<Pick<TargetEstimate, 'resources' | 'pipeline'>> & {
+export interface Pipeline {
+  readonly resources: Resources;
+  /** Its latency is that of its layers. */
+  readonly pipeline: Omit<NonNullable<TargetEstimate['pipeline']>, 'latencyMs'>;
   readonly warnings: readonly string[];
-};
+}
 
 /**
  * Changes the costs of the layers on a dataflow design in place.
