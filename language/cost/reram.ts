@@ -24,14 +24,12 @@ import { gemmOf, type Gemm } from './gemm';
 import { meshDistances } from './mesh';
 import { longest, phase, type Cost, type Layer, type Phase } from './phases';
 import type { ReramProfile } from './profile';
+import { evenPace, slower, type Pace } from './rows';
 import {
-  evenPace,
   isStaged,
-  slower,
   stagedNs,
   stagedPooling,
   stagedProduct,
-  type Pace,
   type StagedLayer,
   type StagedProfile,
 } from './staged';
@@ -271,16 +269,20 @@ export function meshPhases(places: readonly MeshPlace[], profile: StagedProfile)
 /**
  * How long each position of a layer takes where all layers work at once.
  * @param latencyNs of the layer alone, with its way over the mesh
+ * @param watched the workload whose weights may be asked for without harm where they cannot be read
  */
 export function paceOn(
   workload: Workload,
   profile: ReramProfile,
   latencyNs: number,
   positions: number,
+  watched: (workload: Workload) => Workload,
 ): Pace {
-  const staged = isStaged(profile) ? stagedLayer(workload, laidOut(workload, profile)) : undefined;
-  if (isStaged(profile) && staged)
-    return slower(staged.pace, (latencyNs - stagedNs(staged, profile)) / staged.positions);
+  if (isStaged(profile)) {
+    const staged = stagedLayer(watched(workload), laidOut(workload, profile));
+    if (staged)
+      return slower(staged.pace, (latencyNs - stagedNs(staged, profile)) / staged.positions);
+  }
   const fillNs = isOnCrossbars(workload) ? profile.pipelineStages * profile.analog.readNs : 0;
   const each = evenPace((latencyNs - fillNs) / positions);
   return { ...each, firstNs: each.firstNs + fillNs };

@@ -15,6 +15,7 @@ import {
 } from './crossbar';
 import type { Gemm } from './gemm';
 import type { ReramProfile } from './profile';
+import { evenPace, type Pace } from './rows';
 import type { PoolLoops, Workload } from './workload';
 import { product } from './operators/operator';
 
@@ -249,30 +250,6 @@ function lineBuffer(
 }
 
 // ---- all layers at once
-
-/** ns of one position of a picture: its first, the first of a row, the others of the first row, all others. */
-export interface Pace {
-  readonly firstNs: number;
-  readonly rowNs: number;
-  readonly firstRowNs: number;
-  readonly otherNs: number;
-}
-
-/** Every position takes as long. */
-export const evenPace = (ns: number): Pace => ({
-  firstNs: ns,
-  rowNs: ns,
-  firstRowNs: ns,
-  otherNs: ns,
-});
-
-/** Every position takes so much longer. */
-export const slower = (pace: Pace, byNs: number): Pace => ({
-  firstNs: pace.firstNs + byNs,
-  rowNs: pace.rowNs + byNs,
-  firstRowNs: pace.firstRowNs + byNs,
-  otherNs: pace.otherNs + byNs,
-});
 
 /**
  * A position waits for the columns of its window that are new, each as high as the window in the first row and as the
