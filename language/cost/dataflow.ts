@@ -463,9 +463,15 @@ export const times = (count: number, taken: Use): Use => ({
 });
 
 export function plus(...uses: readonly Use[]): Use {
-  const total: Record<Resource, number> = { ...use({}) };
-  for (const one of uses) for (const name of RESOURCES) total[name] += one[name];
-  return total;
+  let [dsp, lut, bram18, uram, trafficBytes] = [0, 0, 0, 0, 0];
+  for (const one of uses) {
+    dsp += one.dsp;
+    lut += one.lut;
+    bram18 += one.bram18;
+    uram += one.uram;
+    trafficBytes += one.trafficBytes;
+  }
+  return { dsp, lut, bram18, uram, trafficBytes };
 }
 
 export const priceOf = (taken: Use, prices: Prices): number =>
