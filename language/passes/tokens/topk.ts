@@ -152,10 +152,16 @@ function blockOf({ graph, facts }: Situation, core: AttentionCore): Block | stri
   const stream = fixedShape(facts.value(residual.after).shape);
   if (stream?.length !== 3 || stream[0] !== batch || stream[1] !== keys)
     return 'its residual stream is not batch × tokens × width';
-  const track = followAxis(graph, facts, residual.after, 1);
-  if (!track.ok) return `${track.reason} (at ${track.node})`;
+  const track = trackOf({ graph, facts }, residual.after);
+  if (typeof track === 'string') return track;
   if (track.readouts.length === 0) return 'no class token is read at the end of the model';
   return { core, residual, track };
+}
+
+/** Where the tokens of a residual stream go, or why that cannot be told. */
+function trackOf({ graph, facts }: Situation, stream: string): AxisTrack | string {
+  const track = followAxis(graph, facts, stream, 1);
+  return track.ok ? track : `${track.reason} (at ${track.node})`;
 }
 
 /** Drops tokens at one stage; returns what is known of the values then, or why it could not. */
@@ -175,19 +181,16 @@ function reduce(
   const now = imageTokens(facts, scoring.core)!;
   if (tokens > now) return `${now} tokens are left here, fewer than the ${tokens} to keep`;
   if (tokens === now) return facts;
-  const track = followAxis(graph, facts, cut, 1);
-  if (!track.ok) return `${track.reason} (at ${track.node})`;
-  const edit = (target: Graph) => {
-    shortenConstants(target, track, tokens + 1);
-    insertSelection(target, facts, scoring.core.probabilities, cut, tokens, block.residual.sum);
-  };
+  const track = placement === 'inside' ? block.track : trackOf(situation, cut);
+  if (typeof track === 'string') return track;
   const trial = graph.fork();
-  edit(trial);
+  shortenConstants(trial, track, tokens + 1);
+  insertSelection(trial, facts, scoring.core.probabilities, cut, tokens, block.residual.sum);
   const shortened = infer(trial, facts);
   const wrong = mismatch(graph, facts, shortened, track, tokens + 1);
   if (wrong !== undefined) return `the shape of ${wrong} cannot follow the number of tokens`;
-  edit(graph);
-  return infer(graph, shortened);
+  graph.become(trial);
+  return shortened;
 }
 
 /** The block whose residual stream this one continues. */
@@ -210,7 +213,7 @@ function shortenConstants(graph: Graph, { sizes }: AxisTrack, size: number): voi
     if (!tensor) continue; // computed from shapes: it follows by itself, or the check below refuses
     const elements = [...tensorNumbers(tensor)];
     elements[entry] = size;
-    const name = graph.freshValue(`${value}_${size}`);
+    const name = graph.freshValue(`${id}/size`); // the same whatever the size is
     graph.setInitializer(int64Tensor(name, elements, [...tensor.dims]));
     graph.setInput(id, input, name);
     graph.removeUnused([value]);
