@@ -421,6 +421,8 @@ export function residualAfter(graph: Graph, facts: Facts, product: Node): Residu
 /** Whether both are known, as numbers or symbols, and alike. */
 function sameShape(facts: Facts, a: string, b: string): boolean {
   const [left, right] = [facts.value(a).shape, facts.value(b).shape];
-  return left?.every((dim, axis) => dim !== null && dim === right?.[axis]) === true &&
-    left.length === right?.length;
+  return (
+    left?.every((dim, axis) => dim !== null && dim === right?.[axis]) === true &&
+    left.length === right?.length
+  );
 }

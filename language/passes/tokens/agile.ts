@@ -11,7 +11,8 @@ import { PARTS, writeStretch } from './agile/write';
 const parameters = z.strictObject({
   remove: z.number().min(0).max(0.95).default(0.1).meta({
     title: 'Remove',
-    description: 'Share of the tokens that are gone behind the last stage; each stage removes alike',
+    description:
+      'Share of the tokens that are gone behind the last stage; each stage removes alike',
     role: 'ratio',
     multipleOf: 0.001,
   }),
@@ -84,7 +85,8 @@ const agile: Pass<Parameters, Decisions> = {
       stretch,
       selections.map(({ indices }) => after.value(indices).shape?.[0] ?? null),
     );
-    if (wrong !== undefined) return refuse(`the shape of ${wrong} cannot follow the number of tokens`);
+    if (wrong !== undefined)
+      return refuse(`the shape of ${wrong} cannot follow the number of tokens`);
     writeStretch(graph, facts, stretch, parts);
     return [];
   },

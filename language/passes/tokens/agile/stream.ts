@@ -4,11 +4,7 @@
  */
 import type { Facts } from '../../../graph/facts';
 import type { Graph, Node } from '../../../graph/graph';
-import {
-  attentionCores,
-  residualAfter,
-  type AttentionCore,
-} from '../../../graph/match/attention';
+import { attentionCores, residualAfter, type AttentionCore } from '../../../graph/match/attention';
 import { followAxis, type AxisTrack } from '../../../graph/match/axis';
 import { View } from '../../../graph/match/view';
 import type { Situation } from '../../pass';
@@ -38,7 +34,7 @@ export function cutAt({ graph, facts }: Situation, core: AttentionCore): Cut | s
     return `selection by integers needs operator set ${OPSET}, the model uses ${graph.opset}`;
   const shape = facts.value(core.softmax.outputs[0]!).shape;
   const [queries, keys] = shape?.slice(-2) ?? [];
-  if (shape?.length !== 3 && shape?.length !== 4) return 'its attention is no matrix for each head';
+  if (shape?.length !== 4) return 'batch and heads of its attention share an axis';
   if (queries === undefined || queries === null || queries !== keys)
     return 'it attends to more than the tokens that it computes, such as a cache of earlier ones';
   const residual = residualAfter(graph, facts, core.product);
@@ -48,7 +44,7 @@ export function cutAt({ graph, facts }: Situation, core: AttentionCore): Cut | s
   const stream = facts.value(residual.after).shape;
   if (stream?.length !== 3 || stream[1] !== keys)
     return 'its residual stream is not batch × tokens × width';
-  if (stream[0] !== 1 || (shape.length === 4 && shape[0] !== 1))
+  if (stream[0] !== 1 || shape[0] !== 1)
     return 'each sample of a batch would keep other tokens: only a batch of 1 is taken';
   return { core, sum: residual.sum, stream: residual.after };
 }

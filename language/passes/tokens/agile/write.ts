@@ -16,10 +16,7 @@ const FIRST_OF_ALL = 2;
 
 /** How many of so many tokens go on: ⌊n·γ⌋ go, but never the first or the last. */
 export const keptOf = (tokens: number, parts: number): number =>
-  Math.max(
-    tokens - Number((BigInt(tokens) * BigInt(parts)) / BigInt(PARTS)),
-    Math.min(2, tokens),
-  );
+  Math.max(tokens - Number((BigInt(tokens) * BigInt(parts)) / BigInt(PARTS)), Math.min(2, tokens));
 
 /** What one stage keeps: how many tokens, and which in ascending order: of those that came to it, and of all. */
 interface Selection {
@@ -82,10 +79,8 @@ class Writer {
   ): Selection {
     const build = new Builder(this.graph, sum, `${stream}/agile`);
     const probabilities = core.softmax.outputs[0]!;
-    const rank = this.facts.value(probabilities).shape!.length;
-    const column = build.slice(probabilities, 'to_first', [[rank - 1, 0, 1]]);
-    const single = rank === 4 ? [0, rank - 1] : [rank - 1];
-    const byHead = build.squeeze(column, 'by_head', ...single);
+    const column = build.slice(probabilities, 'to_first', [[3, 0, 1]]);
+    const byHead = build.squeeze(column, 'by_head', 0, 3);
     const mean = build.node('Cast', 'score', [build.reduceMean(byHead, 'mean', [0])], {
       to: int(FLOAT32),
     });
