@@ -57,12 +57,19 @@ export class Builder {
   }
 
   reduceMean(value: string, name: string, axes: readonly number[]): string {
-    const keepdims = int(0);
-    if (this.graph.opset < 18)
-      return this.node('ReduceMean', name, [value], { axes: ints(axes), keepdims });
-    return this.node('ReduceMean', name, [value, this.constant(`${name}_axes`, axes)], {
-      keepdims,
-    });
+    return this.reduce('ReduceMean', value, name, axes, false);
+  }
+
+  reduce(
+    op: 'ReduceMean' | 'ReduceMin',
+    value: string,
+    name: string,
+    axes: readonly number[],
+    keep: boolean,
+  ): string {
+    const keepdims = int(Number(keep));
+    if (this.graph.opset < 18) return this.node(op, name, [value], { axes: ints(axes), keepdims });
+    return this.node(op, name, [value, this.constant(`${name}_axes`, axes)], { keepdims });
   }
 
   unsqueeze(value: string, name: string, ...axes: readonly number[]): string {
