@@ -25,8 +25,11 @@ export type Send = <M extends keyof ServerRequests>(
 /** Files whose change on disk makes what the server knows stale. */
 const WATCHED = '**/*.{onnx,whittle.yaml,target.yaml,dataset.yaml}';
 
-/** MiB for what lives a moment: every move of a slider makes a model anew, which a smaller nursery would keep and sweep later. */
-const NURSERY = ['--max-semi-space-size=64'];
+/**
+ * MiB for what lives a moment, from the start and at most: every move of a slider makes a good part of a model anew, which
+ * a smaller nursery would sweep in the middle of it, and keep.
+ */
+const NURSERY = ['--min-semi-space-size=32', '--max-semi-space-size=64'];
 
 /** The language server: started when first needed, asked with types, started again when it ends by itself. */
 export class Backend implements vscode.Disposable {

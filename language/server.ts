@@ -89,7 +89,8 @@ const handlers: Handlers = {
     const shown = lookOf(subject, look);
     const picture = viewRequest(subject, shown);
     const design = makeDesign(subject, shown, picture);
-    if (!draft)
+    if (draft) warming.end();
+    else
       warming.after(subject, (moved) =>
         JSON.stringify(makeDesign(subjects.of(document, moved), shown)),
       );
@@ -205,7 +206,7 @@ for (const [method, handler] of Object.entries(handlers) as [
   (params: unknown) => unknown,
 ][])
   connection.onRequest(`whittle/${method}`, async (params: unknown) => {
-    warming.interrupt();
+    warming.putOff();
     try {
       return await handler(params);
     } catch (error) {

@@ -46,20 +46,22 @@ export interface Merged {
 
 interface Known {
   readonly versions: WeakMap<Graph, Merged>;
-  /** The edited model that was merged last, which the next one often differs from in elements of constants only. */
-  readonly last?: Graph;
+  /** The edited models that were merged last: the next one often differs from one in elements of constants only. */
+  readonly recent: readonly Graph[];
 }
 
+const MOST_RECENT = 3;
 const known = new WeakMap<Graph, Known>();
 
 export function merge(before: Graph, after: Graph): Merged {
-  const { versions, last } = known.get(before) ?? { versions: new WeakMap<Graph, Merged>() };
+  const { versions, recent } = known.get(before) ?? { versions: new WeakMap(), recent: [] };
   let merged = versions.get(after);
   if (merged) return merged;
-  if (last && isAlike(last, after)) merged = versions.get(last);
-  merged ??= mergeNew(before, after);
+  const like = recent.find((other) => isAlike(other, after));
+  merged = (like && versions.get(like)) ?? mergeNew(before, after);
   versions.set(after, merged);
-  known.set(before, { versions, last: after });
+  const others = recent.filter((other) => other !== like);
+  known.set(before, { versions, recent: [after, ...others].slice(0, MOST_RECENT) });
   return merged;
 }
 

@@ -423,6 +423,12 @@ export class Graph {
     );
   }
 
+  /** Whether another version has nodes of the same names in the same order. */
+  isOrderedAs(other: Graph): boolean {
+    const [nodes, others] = [this.order, other.order];
+    return nodes.length === others.length && nodes.every(({ id }, i) => id === others[i]!.id);
+  }
+
   /**
    * Takes the objects of an earlier version over that say the same as those here, as far as both changed them from what
    * they were `before`: what is compared by identity then differs only where an edit came out differently.

@@ -82,21 +82,22 @@ export function sitesOf(pass: Pass, situation: Situation): Sites {
 }
 
 /**
- * Rewrites by decisions; the graph before is left as it was. What a step came to the last time, with other parameters on
- * the same model, is the `earlier` situation: what is the same now is taken over from it.
+ * Rewrites by decisions; the graph before is left as it was. What a step came to the last times, with other parameters on
+ * the same model, are the `earlier` situations: what is the same now is taken over from one of them.
  */
 export function applyDecisions(
   base: Base,
   { step, request, refused }: Prepared,
   decisions: unknown,
   estimated: boolean,
-  earlier?: Situation,
+  earlier: readonly Situation[] = [],
 ): Outcome {
   const graph = request.graph.fork();
   const late = step.pass.rewrite({ ...request, graph }, decisions);
   const touched = changedNodes(request.graph, graph);
-  if (earlier) graph.settle(earlier.graph, request.graph);
-  const previous = earlier?.facts ?? request.facts;
+  const like = earlier.find((situation) => graph.isOrderedAs(situation.graph)) ?? earlier[0];
+  if (like) graph.settle(like.graph, request.graph);
+  const previous = like?.facts ?? request.facts;
   const facts = inferShapes(graph, { inputs: base.inputs, previous });
   graph.dropValueInfos(
     (info) => graph.hasValue(info.name) && sameType(info, facts.value(info.name)),

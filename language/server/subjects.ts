@@ -12,6 +12,7 @@ import { enabledSteps } from '../recipe/decisions';
 import { editRecipe, apply } from '../recipe/edit';
 import { isRecipeFile, readText, resolveFrom, textHash } from '../recipe/files';
 import { bindModel, openModel, type BoundModel, type OpenedModel } from '../recipe/opened';
+import type { Situation } from '../passes/pass';
 import { parseRecipe, type Recipe, type Step } from '../recipe/recipe';
 import { previewSteps, type Preview } from '../recipe/run';
 import type { Outcome } from '../recipe/steps';
@@ -29,7 +30,12 @@ interface RememberedPreview {
   /** What everything up to each step depends on. */
   readonly keys: readonly string[];
   readonly outcomes: readonly Outcome[];
+  /** What each step came to, the last time first; one for every order of nodes that it made. */
+  readonly recent: readonly (readonly Situation[])[];
 }
+
+/** A slider goes back and forth between as many structures, and not more memory is held for it. */
+const MOST_RECENT = 3;
 
 export class Subjects {
   readonly #bindings = new Map<string, string>();
@@ -141,15 +147,24 @@ export class Subjects {
     const same = firstChange < 0 ? planned.length : firstChange;
     const preview = previewSteps(bound, recipe.steps, {
       known: (position) => (position < same ? before?.outcomes[position] : undefined),
-      earlier: (position) => before?.outcomes[position],
+      earlier: (position) => before?.recent[position],
       remembered: (_, position) => {
         const key = keys[position]!;
         return this.#plans.has(key) ? { decisions: this.#plans.get(key) } : undefined;
       },
     });
-    this.#previews.set(document, { bound, keys: planned, outcomes: preview.outcomes });
+    const { outcomes } = preview;
+    const recent = planned.map((_, i) => withRecent(before?.recent[i] ?? [], outcomes[i]));
+    this.#previews.set(document, { bound, keys: planned, outcomes, recent });
     return preview;
   }
+}
+
+function withRecent(known: readonly Situation[], outcome: Outcome | undefined): Situation[] {
+  if (!outcome) return [...known];
+  const { situation } = outcome;
+  const others = known.filter(({ graph }) => graph.order !== situation.graph.order);
+  return [situation, ...others].slice(0, MOST_RECENT);
 }
 
 function stepKeys(bound: BoundModel, { steps, calibration }: Recipe, stamp: string): string[] {

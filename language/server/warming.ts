@@ -5,17 +5,18 @@ import type { Draft } from './subjects';
 
 /** Nobody asked for anything this long. */
 const IDLE_MS = 300;
-/** Moves that are made for nothing, and how long they may take together. */
+/** Moves that are made for nothing, and the processor time that they may take together. */
 const MOST_MOVES = 24;
-const MOST_MS = 3000;
+const MOST_MS = 4000;
 
 /**
  * While nobody asks, moves the first slider of a recipe a little and throws away what comes of it: the first moves would
- * take several times as long as the later ones otherwise. Once for each list of passes; any request ends it.
+ * take several times as long as the later ones otherwise. Once for each list of passes; a request puts it off.
  */
 export class Warming {
   readonly #warm = new Set<string>();
   #waiting: NodeJS.Timeout | undefined;
+  #next: (() => void) | undefined;
 
   /**
    * A design was answered that may be changed next.
@@ -27,23 +28,36 @@ export class Warming {
     if (!slider || passes === '' || this.#warm.has(passes)) return;
     let moves = 0;
     let spentMs = 0;
-    const next = () => {
-      const start = performance.now();
+    this.#next = () => {
+      const used = process.cpuUsage();
       try {
         move(slider(++moves));
       } catch {
-        return; // said when somebody asks for it
+        this.end(); // said when somebody asks for it
+        return;
       }
-      spentMs += performance.now() - start;
-      if (moves === MOST_MOVES || spentMs > MOST_MS) this.#warm.add(passes);
-      else this.#waiting = setTimeout(next, 0);
+      const { user, system } = process.cpuUsage(used);
+      spentMs += (user + system) / 1000;
+      if (moves < MOST_MOVES && spentMs < MOST_MS) {
+        this.#waiting = setTimeout(() => this.#next?.(), 0);
+        return;
+      }
+      this.#warm.add(passes);
+      this.end();
     };
-    this.interrupt();
-    this.#waiting = setTimeout(next, IDLE_MS);
+    this.putOff();
   }
 
-  interrupt(): void {
+  /** Somebody asks for something. */
+  putOff(): void {
     clearTimeout(this.#waiting);
+    if (this.#next) this.#waiting = setTimeout(this.#next, IDLE_MS);
+  }
+
+  /** Nothing is to be gained any more: somebody moves a slider. */
+  end(): void {
+    clearTimeout(this.#waiting);
+    this.#next = undefined;
   }
 }
 

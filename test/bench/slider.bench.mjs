@@ -1,6 +1,6 @@
 /**
- * What a person waits for while a slider moves in the real workbench: from the event in the page until totals or layers
- * change, and until they are drawn. The way goes from the page to the extension host, to the server, and back. A headless
+ * What a person waits for while a slider moves in the real workbench: from the event in the page until totals and layers
+ * have changed, the last of them, and until they are drawn. The way goes from the page to the extension host, to the server, and back. A headless
  * browser draws in software, on the processors that everything else runs on, so that these are upper bounds.
  */
 import { writeFileSync } from 'node:fs';
@@ -60,7 +60,7 @@ function prepare(folder) {
   }
 }
 
-/** Runs in the page: moves the first slider so often; ms until something changes, and until that is drawn. */
+/** Runs in the page: moves the first slider so often; ms until the last of what changes has, and until that is drawn. */
 async function moved(count) {
   const input = document.querySelector('input[type=range]');
   const { set } = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value');
@@ -69,20 +69,25 @@ async function moved(count) {
   const times = [];
   for (let move = 0; move < count; move++) {
     const start = performance.now();
+    let changedMs = 0;
+    const changes = [];
     const changed = new Promise((resolve) => {
-      const observer = new MutationObserver(() => {
-        observer.disconnect();
-        resolve(performance.now() - start);
-      });
-      for (const part of ['totals', 'canvas'])
+      for (const part of ['totals', 'canvas']) {
+        const observer = new MutationObserver(() => {
+          changedMs = performance.now() - start;
+          resolve();
+        });
         observer.observe(document.querySelector(`[data-testid="${part}"]`), watched);
+        changes.push(observer);
+      }
     });
     const [least, most] = [Number(input.min), Number(input.max)];
     set.call(input, String(least + (most - least) * (0.3 + (0.5 * ((move * 7) % count)) / count)));
     input.dispatchEvent(new Event('input', { bubbles: true }));
-    const changedMs = await changed;
+    await changed;
     await frame();
     await frame();
+    for (const observer of changes) observer.disconnect();
     times.push({ changed: changedMs, drawn: performance.now() - start });
     await new Promise((resolve) => setTimeout(resolve, 250));
   }

@@ -8,6 +8,7 @@ import {
   type ResidualSum,
 } from '../../graph/match/attention';
 import { followAxis, type AxisTrack } from '../../graph/match/axis';
+import type { Shape } from '../../onnx/model';
 import { WhittleError } from '../../errors';
 import { Builder, int } from '../builder';
 import type { Pass, Refusal, Site, Situation } from '../pass';
@@ -97,13 +98,16 @@ const topk: Pass<Parameters, Decisions> = {
     return { stages };
   },
 
-  rewrite({ graph, facts, sites, parameters: { placement } }, { stages }) {
-    const tokens = new Map(stages.map((stage) => [stage.node, stage.tokens]));
+  rewrite({ graph, facts, sites, parameters: { placement } }, decisions) {
+    const tokens = new Map(decisions.stages.map((stage) => [stage.node, stage.tokens]));
+    const stages = inOrder(graph, sites).map(({ node }) => ({ node, tokens: tokens.get(node)! }));
+    if (typeof reduce({ graph, facts }, stages, placement) !== 'string') return [];
+    // Not all together: one after the other, those that cannot be are told.
     const refused: Refusal[] = [];
     let now = facts;
-    for (const { node } of inOrder(graph, sites)) {
-      const result = reduce({ graph, facts: now }, node, tokens.get(node)!, placement);
-      if (typeof result === 'string') refused.push({ node, reason: result });
+    for (const stage of stages) {
+      const result = reduce({ graph, facts: now }, [stage], placement);
+      if (typeof result === 'string') refused.push({ node: stage.node, reason: result });
       else now = result;
     }
     return refused;
@@ -152,39 +156,79 @@ function trackOf({ graph, facts }: Situation, stream: string): AxisTrack | strin
   return track.ok ? track : `${track.reason} (at ${track.node})`;
 }
 
-/** Drops tokens at one stage; returns what is known of the values then, or why it could not. */
+/** Drops tokens at stages in their order; returns what is known of the values then, or why it could not. */
 function reduce(
   situation: Situation,
-  softmax: string,
-  tokens: number,
+  stages: readonly Stage[],
   placement: Parameters['placement'],
 ): Facts | string {
   const { graph, facts } = situation;
-  const core = coreAt(situation, softmax);
-  const block = core ? blockOf(situation, core) : 'its attention is gone';
-  if (typeof block === 'string') return block;
-  const scoring = placement === 'inside' ? block : blockAbove(situation, block);
-  if (typeof scoring === 'string') return scoring;
-  const cut = placement === 'inside' ? block.residual.after : block.residual.before;
-  const now = imageTokens(facts, scoring.core)!;
-  if (tokens > now) return `${now} tokens are left here, fewer than the ${tokens} to keep`;
-  if (tokens === now) return facts;
-  const track = placement === 'inside' ? block.track : trackOf(situation, cut);
-  if (typeof track === 'string') return track;
+  const cores = attentionCores(graph, facts);
   const trial = graph.fork();
-  shortenConstants(trial, track.sizes, () => tokens + 1);
-  insertSelection(trial, facts, scoring.core.probabilities, cut, tokens, block.residual.sum);
+  const shapes = new Map<string, Shape | undefined>();
+  const left = new Map<string, number>();
+  for (const { node, tokens } of stages) {
+    const found = cutFor(situation, cores, node, placement);
+    if (typeof found === 'string') return found;
+    const { cut, track, scores, block } = found;
+    const now = left.get(scores.probabilities) ?? imageTokens(facts, scores)!;
+    if (tokens > now) return `${now} tokens are left here, fewer than the ${tokens} to keep`;
+    if (tokens === now) continue;
+    shortenConstants(trial, track.sizes, () => tokens + 1);
+    insertSelection(trial, facts, scores.probabilities, cut, tokens, block.residual.sum);
+    for (const [value, along] of track.axes) {
+      if (value === cut) continue; // it keeps its tokens
+      left.set(value, tokens);
+      const shape = fixedShape(facts.value(value).shape);
+      shapes.set(
+        value,
+        shape?.map((size, i) => (along.includes(i) ? tokens + 1 : size)),
+      );
+    }
+  }
+  if (left.size === 0) return facts;
   const shortened = inferAgain(trial, facts);
-  const wrong = mismatch(graph, facts, shortened, track, tokens + 1);
+  const wrong = mismatch(graph, facts, shortened, shapes);
   if (wrong !== undefined) return `the shape of ${wrong} cannot follow the number of tokens`;
   graph.become(trial);
   return shortened;
 }
 
+/** Where a stage drops tokens. */
+interface Cut {
+  /** The residual stream that is cut, and where its tokens go. */
+  readonly cut: string;
+  readonly track: AxisTrack;
+  /** The attention whose scores say which tokens go on. */
+  readonly scores: AttentionCore;
+  readonly block: Block;
+}
+
+function cutFor(
+  situation: Situation,
+  cores: readonly AttentionCore[],
+  softmax: string,
+  placement: Parameters['placement'],
+): Cut | string {
+  const core = cores.find((one) => one.softmax.id === softmax);
+  const block = core ? blockOf(situation, core) : 'its attention is gone';
+  if (typeof block === 'string') return block;
+  if (placement === 'inside')
+    return { cut: block.residual.after, track: block.track, scores: block.core, block };
+  const above = blockAbove(situation, cores, block);
+  if (typeof above === 'string') return above;
+  const cut = block.residual.before;
+  const track = trackOf(situation, cut);
+  return typeof track === 'string' ? track : { cut, track, scores: above.core, block };
+}
+
 /** The block whose residual stream this one continues. */
-function blockAbove(situation: Situation, block: Block): Block | string {
-  const { graph, facts } = situation;
-  const cores = attentionCores(graph, facts);
+function blockAbove(
+  situation: Situation,
+  cores: readonly AttentionCore[],
+  block: Block,
+): Block | string {
+  const { facts } = situation;
   const above = cores[cores.findIndex((core) => core.softmax.id === block.core.softmax.id) - 1];
   if (!above) return 'there is no attention before the first block to score tokens by';
   if (imageTokens(facts, above) !== imageTokens(facts, block.core))
@@ -197,16 +241,10 @@ function mismatch(
   graph: Graph,
   before: Facts,
   after: Facts,
-  { axes }: AxisTrack,
-  size: number,
+  shapes: ReadonlyMap<string, Shape | undefined>,
 ): string | undefined {
-  for (const [value, along] of axes) {
-    if (value === [...axes.keys()][0]) continue; // the cut itself keeps its tokens
-    const expected = fixedShape(before.value(value).shape)?.map((dim, i) =>
-      along.includes(i) ? size : dim,
-    );
-    if (after.value(value).shape?.join() !== expected?.join()) return value;
-  }
+  for (const [value, shape] of shapes)
+    if (after.value(value).shape?.join() !== shape?.join()) return value;
   return graph.outputs.find(
     ({ name }) => before.value(name).shape?.join() !== after.value(name).shape?.join(),
   )?.name;
