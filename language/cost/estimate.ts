@@ -12,7 +12,7 @@ import type { Flows } from './flow';
 import { fpgaCost } from './fpga';
 import type { Kernel } from './kernels';
 import { peakBytes } from './liveness';
-import { DENSE } from './measure';
+import { DENSE, WHOLE_BYTES } from './measure';
 import { mobileCost, perRunMs } from './mobile';
 import { overMesh } from './meshed';
 import { combined, concluded, summedParts, type Cost, type Layer } from './phases';
@@ -243,6 +243,7 @@ class UnreadWeights {
       ...workload,
       sparsity: () => this.#attempt(workload, workload.sparsity, DENSE),
       structure: () => this.#attempt(workload, workload.structure, UNSTRUCTURED),
+      usedBits: () => this.#attempt(workload, workload.usedBits, WHOLE_BYTES),
     };
   }
 

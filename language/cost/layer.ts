@@ -4,9 +4,11 @@
  */
 import type { Facts, InnerFacts, ValueFacts } from '../graph/facts';
 import { captures, type Node } from '../graph/graph';
+import { WhittleError } from '../errors';
 import { LEFT_OUT, linksOf, type Links } from '../graph/links';
 import type { FunctionRecord, Tensor } from '../onnx/model';
 import type { ElementType } from '../onnx/schema';
+import { elementCount, tensorNumbers } from '../onnx/tensor';
 import { Constants, type Scope } from './constants';
 import {
   FREE,
@@ -50,12 +52,19 @@ export function measureLayer(at: number, around: Surroundings): Measure {
   const bodies = facts.inner(node);
   if (bodies.length > 0) return measureControl(node, bodies, around);
   const before = measures.get(node);
-  if (before && holds(before.values, reads, writes, around)) return before.measure;
+  const inputBits = node.op === 'MatMulInteger' ? clippedBits(reads[0]!, around) : undefined;
+  if (
+    before &&
+    before.values.inputBits === inputBits &&
+    holds(before.values, reads, writes, around)
+  )
+    return before.measure;
   const values = {
     inputs: reads.map((value) => known[value]!),
     outputs: writes.map((value) => known[value]!),
     constants: reads.map((value) => constants.of(value)),
     codes: reads.map((value) => codeType(value, around)),
+    inputBits,
   };
   const measured = { values, measure: measure(node, values) };
   measures.set(node, measured);
@@ -90,6 +99,35 @@ export function codeType(
   if (at === -1 || nodes[at]!.op !== 'DequantizeLinear') return undefined;
   const { type } = values[links.reads[at]![0] ?? LEFT_OUT]!;
   return type.kind === 'tensor' && isCode(type.elementType) ? type.elementType : undefined;
+}
+
+/**
+ * Bits of the codes in bytes that an integer product reads, by the limits that they are held to before they become bytes:
+ * Max, Min, perhaps a shift, Cast.
+ */
+function clippedBits(
+  value: number,
+  { nodes, links, constants }: Pick<Surroundings, 'nodes' | 'links' | 'constants'>,
+): 4 | 8 {
+  const makerOf = (made: number | undefined, op: string) => {
+    const at = made === undefined ? -1 : links.makers[made]!;
+    return at !== -1 && nodes[at]!.op === op ? links.reads[at]! : [];
+  };
+  const numberIn = (value: number | undefined): number => {
+    const tensor = value === undefined ? undefined : constants.of(value)?.stored[0]?.tensor;
+    if (!tensor || elementCount(tensor.dims) !== 1) return NaN;
+    try {
+      return tensorNumbers(tensor)[0]!;
+    } catch (error) {
+      if (error instanceof WhittleError) return NaN; // its file is absent
+      throw error;
+    }
+  };
+  const [real] = makerOf(value, 'Cast');
+  const [within] = makerOf(real, 'Add');
+  const [above, most] = makerOf(within ?? real, 'Min');
+  const [, least] = makerOf(above, 'Max');
+  return numberIn(most) - numberIn(least) < 16 ? 4 : 8;
 }
 
 interface Body {

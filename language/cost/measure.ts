@@ -3,13 +3,13 @@ import { fixedShape, type ValueFacts } from '../graph/facts';
 import { intAttribute, type Node } from '../graph/graph';
 import type { Dim, Tensor } from '../onnx/model';
 import { elementBits, packedBytes, type ElementType } from '../onnx/schema';
-import { elementCount, storedByteLength } from '../onnx/tensor';
+import { elementCount, storedByteLength, tensorDensity, tensorNumbers } from '../onnx/tensor';
 import { valueBytes, type Constant, type Stored } from './constants';
 import { NotKnown, type Count, type NodeReading, type Operator } from './operators/operator';
 import { operatorOf } from './operators/table';
 import { UNSTRUCTURED } from './patterns';
 import { densityOf, layoutOf, structureOf } from './sparsity';
-import type { Part, Workload, WorkloadKind } from './workload';
+import type { Part, UsedBits, Workload, WorkloadKind } from './workload';
 
 /** A tensor that a node reads, and what it adds to the counts if the node is the first to read it. */
 export interface TensorRead {
@@ -31,6 +31,8 @@ export interface Values {
   readonly constants: readonly (Constant | undefined)[];
   /** The type of the codes behind an input that a DequantizeLinear makes of activations. */
   readonly codes: readonly (ElementType | undefined)[];
+  /** Of an integer product: what the limits of the codes that it reads leave of their bits. */
+  readonly inputBits?: 4 | 8 | undefined;
 }
 
 const KINDS_WITH_MACS: readonly WorkloadKind[] = [
@@ -42,6 +44,7 @@ const KINDS_WITH_MACS: readonly WorkloadKind[] = [
   'unknown',
 ];
 
+export const WHOLE_BYTES: UsedBits = { inputs: 8, weights: 8 };
 export const DENSE = { density: 1, estimated: false } as const;
 
 export const FREE: Measure = {
@@ -59,6 +62,7 @@ export const FREE: Measure = {
     outputType: undefined,
     sparsity: () => DENSE,
     structure: () => UNSTRUCTURED,
+    usedBits: () => WHOLE_BYTES,
   },
   reads: [],
 };
@@ -126,6 +130,7 @@ class Measurer implements NodeReading {
       outputType: this.values.outputs[0] && elementTypeOf(this.values.outputs[0]),
       sparsity: zeros.sparsity,
       structure: zeros.structure,
+      usedBits: this.#usedBits(count),
       unknown: reason,
     };
     const parts = count?.parts?.map((part) => partOf(part, workload));
@@ -271,6 +276,14 @@ class Measurer implements NodeReading {
     return other && isCode(other) ? codes : own;
   }
 
+  #usedBits(count: Count | undefined): Workload['usedBits'] {
+    const { inputBits } = this.values;
+    const weights = this.#weight(count)?.stored.filter(({ role }) => role === 'weight') ?? [];
+    const [weight] = weights;
+    if (inputBits === undefined || weights.length !== 1 || !weight) return FREE.workload.usedBits;
+    return () => ({ inputs: inputBits, weights: usedBitsOf(weight) });
+  }
+
   #zeros(count: Count | undefined): Pick<Workload, 'sparsity' | 'structure'> {
     const weights = this.#weight(count)?.stored.filter(({ role }) => role === 'weight');
     if (!weights?.length) return NO_WEIGHTS;
@@ -281,6 +294,22 @@ class Measurer implements NodeReading {
     };
   }
 }
+
+/** Codes of weights that are not decided yet have all their bits. */
+const usedBitsOf = ({ tensor }: Stored): 4 | 8 => {
+  if (tensor.elementType !== 'int8' || tensorDensity(tensor).estimated) return 8;
+  let bits = usedBits.get(tensor);
+  if (bits === undefined) {
+    let [min, max] = [0, 0];
+    for (const code of tensorNumbers(tensor))
+      [min, max] = [Math.min(min, code), Math.max(max, code)];
+    bits = max - min < 16 ? 4 : 8;
+    usedBits.set(tensor, bits);
+  }
+  return bits;
+};
+
+const usedBits = new WeakMap<Tensor, 4 | 8>();
 
 const NO_WEIGHTS = { sparsity: () => DENSE, structure: () => UNSTRUCTURED };
 

@@ -38,14 +38,17 @@ export function mobileCost(layer: Layer, profile: RatedProfile): Cost {
       mapping: `${name} kernel`,
     };
   const sparse = sparseKernel(workload, name, profile);
+  const narrow = narrowKernel(workload, name, profile);
   const done = work.map((phase) =>
-    phase.name === ACTIVATIONS_TERM ? phase : { ...phase, ms: phase.ms * sparse.share },
+    phase.name === ACTIVATIONS_TERM
+      ? phase
+      : { ...phase, ms: (phase.ms * sparse.share) / narrow.speedup },
   );
   return {
     phases: overlapped(done, start, profile.overlap),
     energyMj: null,
     peakMacsPerMs: bestRate(rates) * 1e6,
-    mapping: `${name} ${CLASSES[classOf(workload)].title}${sparse.note}`,
+    mapping: `${name} ${CLASSES[classOf(workload)].title}${narrow.note}${sparse.note}`,
     ...(sparse.estimated && { estimated: true }),
   };
 }
@@ -81,6 +84,24 @@ function sparseKernel(
   const share = Math.min(1, ...shares);
   const note = share < 1 ? ` that leaves out zeros (${patternTitle(pattern)})` : '';
   return { share, estimated, note };
+}
+
+/** Reads weights only where the profile has kernels for codes of fewer bits. */
+function narrowKernel(
+  workload: Workload,
+  precision: PrecisionName,
+  { narrowKernels = [] }: RatedProfile,
+): { readonly speedup: number; readonly note: string } {
+  const none = { speedup: 1, note: '' };
+  if (narrowKernels.length === 0 || precision !== 'int8' || classOf(workload) !== 'pointwise')
+    return none;
+  const used = workload.usedBits();
+  const [fastest] = narrowKernels
+    .filter(({ inputs, weights }) => inputs >= used.inputs && weights >= used.weights)
+    .sort((a, b) => b.speedup - a.speedup);
+  if (!fastest) return none;
+  const { speedup, weights, inputs } = fastest;
+  return { speedup, note: ` of ${weights}-bit weights and ${inputs}-bit activations` };
 }
 
 /** What a run takes beside its layers, at the precision of the heaviest of them. */

@@ -187,6 +187,19 @@ const sparseKernels = z
       'Kernels that leave zeros out. Without them zeros are multiplied like any other weight',
   });
 
+const narrowKernels = z
+  .array(
+    z.strictObject({
+      inputs: z.literal([4, 8]).meta({ description: 'Bits of activations' }),
+      weights: z.literal([4, 8]).meta({ description: 'Bits of weights' }),
+      speedup: positive('Time of an int8 kernel over theirs'),
+    }),
+  )
+  .meta({
+    description:
+      'Kernels for products with constant weights whose codes stand in bytes and have fewer bits. Without them such codes are multiplied as int8',
+  });
+
 const fallback = z
   .strictObject({
     operators: names('Operators that the processor does not run'),
@@ -209,6 +222,7 @@ export const mobileProfile = z
         'What is hidden: memory traffic behind arithmetic, the start of a kernel behind the work before it, or nothing',
     }),
     sparseKernels: sparseKernels.optional(),
+    narrowKernels: narrowKernels.optional(),
     fallback: fallback.optional(),
   })
   .meta({ title: 'Mobile processor' });

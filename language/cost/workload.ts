@@ -64,6 +64,12 @@ export interface Sparsity {
   readonly estimated: boolean;
 }
 
+/** 4 where codes in bytes have at most 16 values. */
+export interface UsedBits {
+  readonly inputs: 4 | 8;
+  readonly weights: 4 | 8;
+}
+
 /** A loop nest inside a layer, run `times` times for one run of the layer. */
 export interface Part {
   readonly op: string;
@@ -105,6 +111,8 @@ export interface Workload {
   readonly sparsity: () => Sparsity;
   /** Where the zeros lie: slower than their number, likewise on first use. */
   readonly structure: () => ZeroStructure;
+  /** How many bits the codes of an integer product make use of; reads the weights, likewise on first use. */
+  readonly usedBits: () => UsedBits;
   /** Why something here is not known. */
   readonly unknown?: string | undefined;
 }

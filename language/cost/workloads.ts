@@ -101,9 +101,10 @@ function foundAgain(graph: Graph, facts: Facts, before: Found): Found {
     const maker = links.makers[value]!;
     if (maker !== -1) changed[maker] = 1;
   }
-  // What reads codes looks behind the DequantizeLinear.
+  // What reads codes looks behind the DequantizeLinear, and integer products at the limits of what they read.
   for (let at = 0; at < nodes.length; at++)
-    if (changed[at] && nodes[at]!.op === 'DequantizeLinear')
+    if (nodes[at]!.op === 'MatMulInteger') changed[at] = 1;
+    else if (changed[at] && nodes[at]!.op === 'DequantizeLinear')
       for (const value of links.writes[at]!) change(links.readers[value]!);
 
   const constants = before.around.constants.next(scope, changedValues, changed);

@@ -12,7 +12,7 @@ const agile: Pass<Parameters, Decisions> = {
   title: 'Agile-Quant',
   family: 'quantize',
   summary:
-    'Weights of matrix layers in 4 bits, what they read in 8 or 4 bits with a scale for each token as it comes, for language models on processors that multiply a few bits. Integer kernels of ONNX Runtime compute it with codes in bytes: 4 bits are emulated, to the bit. Agile-Quant without its pruning of tokens; products of activations stay float.',
+    'Weights of matrix layers in 4 bits, what they read in 8 or 4 bits with a scale for each token as it comes, for language models on processors that multiply a few bits. Integer kernels of ONNX Runtime compute it with codes in bytes: 4 bits are emulated, to the bit. Products of activations stay float; its pruning of tokens is tokens.agile, as a step before this one.',
   paper: {
     title: 'Agile-Quant: Activation-Guided Quantization for Faster Inference of LLMs on the Edge',
     authors: 'Shen, Dong, Lu, Kong, Li, Lin, Wu, Wang',

@@ -79,6 +79,8 @@ export async function planSquat(
   }
 }
 
+const commonFactor = (a: number, b: number): number => (b === 0 ? a : commonFactor(b, a % b));
+
 /** Important tokens have their scale, the others theirs; all are important where nothing ranks them. */
 function scalesOf(
   values: Activations,
@@ -86,7 +88,9 @@ function scalesOf(
   { important, others, scales }: Parameters,
 ): ActivationScales {
   const total = values.reduce((sum, { data }) => sum + data.length, 0);
-  const step = Math.max(1, Math.floor(total / ELEMENTS));
+  let step = Math.max(1, Math.floor(total / ELEMENTS));
+  // A step that shares no factor with the features meets all of them.
+  while (commonFactor(step, values[0]?.dims.at(-1) ?? 1) > 1) step++;
   const [those, rest]: [number[], number[]] = [[], []];
   values.forEach(({ data }, run) => {
     const mask = masks?.[run]?.data;

@@ -3,7 +3,7 @@
  * come back: all that is computed from it in between has to work with fewer tokens, and nothing of it may be seen outside.
  */
 import type { Facts } from '../../../graph/facts';
-import type { Graph, Node } from '../../../graph/graph';
+import { captures, type Graph, type Node } from '../../../graph/graph';
 import { attentionCores, residualAfter, type AttentionCore } from '../../../graph/match/attention';
 import { followAxis, type AxisTrack } from '../../../graph/match/axis';
 import { View } from '../../../graph/match/view';
@@ -75,8 +75,25 @@ export function stretchOf(situation: Situation, cuts: readonly Cut[]): Stretch |
   for (const { softmax } of attentionCores(graph, facts).slice(coreIndex(situation, first) + 1))
     if (!track.axes.has(softmax.outputs[0]!))
       return `${softmax.id} attends to other tokens than those of the stream`;
+  const unclear = uncomputable(graph, track);
+  if (unclear) return `${unclear.id} (${unclear.op}) cannot be computed for all tokens apart`;
   const depths = depthsOf(graph, track, cuts, end);
   return typeof depths === 'string' ? depths : { cuts, end, track, depths };
+}
+
+/** Of what masks and positions are made from by shapes of the stream: a node that cannot be repeated for all tokens. */
+function uncomputable(graph: Graph, { sides, adaptive }: AxisTrack): Node | undefined {
+  const open = sides.map(({ node, input }) => graph.node(node)!.inputs[input]!);
+  const seen = new Set<string>();
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    if (!adaptive.has(value) || seen.has(value)) continue;
+    seen.add(value);
+    const node = graph.producer(value)!;
+    if (node.op === 'Shape') continue;
+    if (node.op === 'Size' || captures(node).length > 0) return node;
+    open.push(...node.inputs);
+  }
+  return undefined;
 }
 
 const coreIndex = ({ graph, facts }: Situation, { core }: Cut): number =>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { estimate } from '../../../../language/cost/estimate';
 import { inferShapes } from '../../../../language/graph/shapes/infer';
 import { float32Tensor } from '../../../../language/onnx/tensor';
 import agile from '../../../../language/passes/quantize/agile';
@@ -7,7 +8,10 @@ import { gatherEvidence } from '../../../../language/recipe/evidence';
 import { runTask } from '../../../../language/runtime/runtime';
 import { generatedData } from '../../../../language/runtime/tasks';
 import { makeGraph, node, value, weight, type ModelSpec } from '../../../models';
-import { testHost } from '../../runtime/host';
+import { bundled } from '../../cost/subject';
+import { stepsOf } from '../../recipe/subject';
+import { sample, testHost } from '../../runtime/host';
+import { open, preview } from '../subject';
 
 const host = testHost();
 
@@ -85,6 +89,34 @@ describe('quantize.agile', () => {
     const plain = await quantised({ activations: 4, rounding: 'rtn', refine: 'off' });
     expect(whole.decibels).toBeGreaterThan(plain.decibels + 1);
   });
+
+  const steps: [
+    step: { pass: string; [parameter: string]: unknown },
+    speedup: number,
+    mapping: RegExp,
+  ][] = [
+    [{ pass: 'quantize.agile', activations: 8 }, 1.26, /4-bit weights and 8-bit activations/],
+    [{ pass: 'quantize.agile', activations: 4 }, 1.59, /4-bit weights and 4-bit activations/],
+    [{ pass: 'quantize.int8', mode: 'dynamic' }, 1, /^int8 product of matrices$/],
+  ];
+  it.each(steps)(
+    '%j is billed by its bits where a profile has kernels for them',
+    (step, speedup, mapping) => {
+      const base = open(sample('text-llama.onnx'), { sequence: 64 });
+      const given =
+        step.pass === 'quantize.agile' ? { ...step, rounding: 'rtn', refine: 'off' } : step;
+      const { graph, facts } = preview(base, stepsOf(given)).situation;
+      const layerOn = (target: string) => {
+        const { layers } = estimate(graph, facts, bundled(target));
+        const layer = layers.find(({ node }) => node === '/layers.0/mlp/up_proj/MatMul')!;
+        return { ...layer, arithmetic: layer.terms.find(({ name }) => name === 'arithmetic')!.ms };
+      };
+      const [plain, narrow] = [layerOn('mobile.generic-cpu'), layerOn('mobile.generic-cpu-4bit')];
+      expect(plain.arithmetic / narrow.arithmetic).toBeCloseTo(speedup);
+      expect(plain.mapping).toMatch(/^int8 product of matrices$/);
+      expect(narrow.mapping).toMatch(mapping);
+    },
+  );
 });
 
 describe('refinement', () => {
