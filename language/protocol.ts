@@ -238,6 +238,8 @@ export interface TargetTotals {
   /** How far the latency after the recipe can be trusted. */
   readonly confidence: TargetConfidence;
   readonly resources: { readonly dsp: number; readonly lut: number; readonly bram: number } | null;
+  /** Of hardware whose layers work all at once: one input through all of them, and until the next may follow. */
+  readonly pipeline: { readonly latencyMs: number; readonly intervalMs: number } | null;
   readonly warnings: readonly string[];
 }
 

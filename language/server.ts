@@ -89,7 +89,10 @@ const handlers: Handlers = {
     const shown = lookOf(subject, look);
     const picture = viewRequest(subject, shown);
     const design = makeDesign(subject, shown, picture);
-    if (!draft) warming.after(subject, shown);
+    if (!draft)
+      warming.after(subject, (moved) =>
+        JSON.stringify(makeDesign(subjects.of(document, moved), shown)),
+      );
     if (!effects) return design;
     const place = subjects.placeOf(document, subject);
     return { ...design, effects: effectsInView(subject, picture, effects, place) };

@@ -338,6 +338,7 @@ export const ENGLISH = {
   'totals.add': 'Add a target to compare',
   'totals.remove': 'Take {target} out of the comparison',
   'totals.resources': '{dsp} DSP · {lut} LUT · {bram} BRAM',
+  'totals.pipeline': 'Pipelined: {latency}, one every {interval}',
 
   'backend.restarting':
     'The backend is restarting. Nothing is lost; costs come back by themselves.',

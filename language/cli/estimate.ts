@@ -229,7 +229,7 @@ function lines(
       : []),
     ...(pipeline
       ? [
-          `  a picture every ${milliseconds(pipeline.intervalMs)}: ${pipeline.perSecond.toPrecision(4)} per second${pipeline.slowest === null ? '' : `, decided by ${pipeline.slowest}`}`,
+          `  all layers at once: ${milliseconds(pipeline.latencyMs)} for one input, the next every ${milliseconds(pipeline.intervalMs)}: ${pipeline.perSecond.toPrecision(4)} per second${pipeline.slowest === null ? '' : `, decided by ${pipeline.slowest}`}`,
         ]
       : []),
     ...(resources

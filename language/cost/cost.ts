@@ -31,30 +31,32 @@ export interface LayerCost {
   readonly utilisation: number | null;
   readonly terms: readonly Term[];
   /** A sentence on how the work maps to the hardware: tiles, folds, crossbars. */
-  readonly mapping?: string;
+  readonly mapping?: string | undefined;
   /** The layer whose kernel this one is part of. */
-  readonly fusedInto?: string;
+  readonly fusedInto?: string | undefined;
   /** Where it runs, when a step assigned it to another target. */
-  readonly assigned?: string;
+  readonly assigned?: string | undefined;
   /** Rests on a decision that is not taken yet. */
   readonly estimated: boolean;
-  readonly unknown?: string;
+  readonly unknown?: string | undefined;
   /** Why the target cannot run it itself, where it runs on the processor beside it. */
-  readonly unsupported?: string;
+  readonly unsupported?: string | undefined;
   /** asic and dataflow designs: of the array or engine; with SRAM words as SCALE-Sim counts them on systolic arrays. */
-  readonly cycles?: number;
-  readonly sramAccesses?: {
-    readonly ifmap: number;
-    readonly filter: number;
-    readonly ofmap: number;
-  };
+  readonly cycles?: number | undefined;
+  readonly sramAccesses?:
+    | {
+        readonly ifmap: number;
+        readonly filter: number;
+        readonly ofmap: number;
+      }
+    | undefined;
   /** fpga: of its engine in a dataflow design. */
-  readonly resources?: Resources;
+  readonly resources?: Resources | undefined;
   /** reram */
-  readonly crossbars?: number;
-  readonly tiles?: number;
+  readonly crossbars?: number | undefined;
+  readonly tiles?: number | undefined;
   /** Energy by component; adds up to `energyMj`. */
-  readonly energyPartsMj?: Readonly<Record<string, number>>;
+  readonly energyPartsMj?: Readonly<Record<string, number>> | undefined;
 }
 
 /** Of an FPGA. Block RAM in units of 36 Kib, Ultra RAM of 288 Kib. */
@@ -100,11 +102,14 @@ export interface TargetEstimate {
   };
   /** fpga: what the design takes of the device. */
   readonly resources?: Resources;
-  /** fpga: how often a dataflow design takes a picture, once it is full. */
+  /** Dataflow designs and reram: all layers at work at once. */
   readonly pipeline?: {
+    /** One input through the empty pipeline. */
+    readonly latencyMs: number;
+    /** Until the next may follow, once it is full. */
     readonly intervalMs: number;
     readonly perSecond: number;
-    /** The layer that decides it; null where memory or the processor beside it does. */
+    /** The layer that decides it; null where memory, what layers share or another processor does. */
     readonly slowest: string | null;
   };
   /** reram: of the tiles in use, by component, where the profile has areas. */

@@ -8,6 +8,7 @@ import { elementBits, type ElementType } from '../onnx/schema';
 import { gemmOf } from './gemm';
 import { hostCost } from './host';
 import { product } from './operators/operator';
+import { madeOnce } from './placing';
 import type { Cost, Layer } from './phases';
 import type { DataflowProfile } from './profile';
 import type { ConvLoops, PoolLoops, Workload } from './workload';
@@ -183,11 +184,12 @@ function streamEngine(workload: Workload, window: PoolLoops | undefined): Engine
 export interface Buildable {
   readonly engine: Engine;
   readonly profile: DataflowProfile;
-  readonly known: Map<string, Ways>;
+  readonly known: Map<number, Ways>;
 }
 
-/** What one folding takes in any case, and what can be taken in one place or another. */
-interface Ways {
+/** One folding: what it takes in any case, and what can be taken in one place or another. */
+export interface Ways {
+  readonly folding: Folding;
   readonly cycles: number;
   readonly fixed: Use;
   readonly buffers: readonly Use[];
@@ -201,20 +203,23 @@ export const buildable = (engine: Engine, profile: DataflowProfile): Buildable =
   known: new Map(),
 });
 
-/** The cheapest way to build an engine that takes no more than so many cycles; undefined where there is none. */
-export function cheapest(of: Buildable, mostCycles: number, prices: Prices): Built | undefined {
-  let best: Folding | undefined;
+/** The foldings of an engine that take no more than so many cycles, those left out that take more for nothing. */
+export const waysWithin = (of: Buildable, mostCycles: number): Ways[] =>
+  foldings(of.engine, mostCycles).map((folding) => waysOf(of, folding));
+
+/** The cheapest of some ways to build an engine; undefined where there is none. */
+export function cheapest(ways: readonly Ways[], prices: Prices): Built | undefined {
+  let best: Ways | undefined;
   let least = Infinity;
-  for (const folding of foldings(of.engine, mostCycles)) {
-    const ways = waysOf(of, folding);
+  for (const way of ways) {
     const cost =
-      priceOf(ways.fixed, prices) +
-      lowest(ways.buffers, prices) +
-      lowest(ways.memories, prices) +
-      lowest(ways.multipliers, prices);
-    if (cost < least) [best, least] = [folding, cost];
+      priceOf(way.fixed, prices) +
+      lowest(way.buffers, prices) +
+      lowest(way.memories, prices) +
+      lowest(way.multipliers, prices);
+    if (cost < least) [best, least] = [way, cost];
   }
-  return best && build(best, waysOf(of, best), prices);
+  return best && build(best, prices);
 }
 
 type Way = Use | readonly [unknown, Use];
@@ -231,13 +236,14 @@ function cheapestOf<W extends Way>(ways: readonly W[], prices: Prices): W | unde
   return ways.find((way) => priceOf(useOf(way), prices) === least);
 }
 
-function build(folding: Folding, ways: Ways, prices: Prices): Built {
+function build(ways: Ways, prices: Prices): Built {
   const buffer = cheapestOf(ways.buffers, prices);
   const memory = cheapestOf(ways.memories, prices);
   const multipliers = cheapestOf(ways.multipliers, prices);
   const taken = [buffer, memory?.[1], multipliers?.[1]].filter((part) => part !== undefined);
   return {
-    ...folding,
+    pe: ways.folding.pe,
+    simd: ways.folding.simd,
     cycles: ways.cycles,
     use: plus(ways.fixed, ...taken),
     memory: memory?.[0] ?? null,
@@ -246,17 +252,19 @@ function build(folding: Folding, ways: Ways, prices: Prices): Built {
 }
 
 function waysOf({ engine, profile, known }: Buildable, folding: Folding): Ways {
-  const key = `${folding.pe} ${folding.simd}`;
-  let ways = known.get(key);
-  if (!ways) known.set(key, (ways = newWays(engine, folding, profile)));
-  return ways;
+  const key = folding.pe * MOST_INPUTS + folding.simd;
+  return madeOnce(known, key, () => newWays(engine, folding, profile));
 }
+
+/** More than any sum has terms. */
+const MOST_INPUTS = 2 ** 26;
 
 function newWays(engine: Engine, folding: Folding, profile: DataflowProfile): Ways {
   const base = use({ lut: profile.engines.lutPerEngine });
   const buffers = lineBuffer(engine, folding);
   return engine.outputs === 0
     ? {
+        folding,
         cycles: streamCycles(engine, folding.pe),
         fixed: plus(base, streamLanes(engine, folding.pe, profile)),
         buffers,
@@ -264,6 +272,7 @@ function newWays(engine: Engine, folding: Folding, profile: DataflowProfile): Wa
         multipliers: [],
       }
     : {
+        folding,
         cycles: foldedCycles(engine, folding),
         fixed: plus(base, adders(engine, folding, profile)),
         buffers,
@@ -436,17 +445,36 @@ const BRAM18_SHAPES = [
 
 // ---- sums of resources
 
-export const use = (some: Partial<Use>): Use => ({ ...NOTHING, ...some });
+/** Of one form, whatever is given: designs look at hundreds of thousands. */
+export const use = ({
+  dsp = 0,
+  lut = 0,
+  bram18 = 0,
+  uram = 0,
+  trafficBytes = 0,
+}: Partial<Use>): Use => ({ dsp, lut, bram18, uram, trafficBytes });
 
-const NOTHING: Use = { dsp: 0, lut: 0, bram18: 0, uram: 0, trafficBytes: 0 };
+export const times = (count: number, taken: Use): Use => ({
+  dsp: count * taken.dsp,
+  lut: count * taken.lut,
+  bram18: count * taken.bram18,
+  uram: count * taken.uram,
+  trafficBytes: count * taken.trafficBytes,
+});
 
 export function plus(...uses: readonly Use[]): Use {
-  const total = { ...NOTHING };
-  for (const one of uses) for (const name of RESOURCES) total[name] += one[name];
-  return total;
+  let [dsp, lut, bram18, uram, trafficBytes] = [0, 0, 0, 0, 0];
+  for (const one of uses) {
+    dsp += one.dsp;
+    lut += one.lut;
+    bram18 += one.bram18;
+    uram += one.uram;
+    trafficBytes += one.trafficBytes;
+  }
+  return { dsp, lut, bram18, uram, trafficBytes };
 }
 
-const priceOf = (taken: Use, prices: Prices): number =>
+export const priceOf = (taken: Use, prices: Prices): number =>
   taken.dsp * prices.dsp +
   taken.lut * prices.lut +
   taken.bram18 * prices.bram18 +

@@ -21,6 +21,7 @@ import { madeOnce, place } from './placing';
 import { narrowedBytes, type Precision } from './precision';
 import type { DataflowProfile, OverlayProfile, ReramProfile, TargetProfile } from './profile';
 import { reramCost, tileAreaMm2 } from './reram';
+import { throughRows } from './streamed';
 import { transfersBetween } from './transfers';
 import { UNSTRUCTURED } from './patterns';
 import type { Workload } from './workload';
@@ -67,7 +68,7 @@ export function estimate(
   overMesh(flows, layers, (workload) => unread.watch(workload));
   const bytesOn = (value: number, profile: TargetProfile) =>
     bytesAt(value, work, profile.runsAt ?? options.as);
-  const pipeline = pipelineOf(flows, layers, target, (value) => bytesOn(value, target));
+  const design = pipelineOf(flows, layers, target, (value) => bytesOn(value, target));
   const timed = placed.map(({ places, workload }) => ({ workload, cost: layers[places[0]!]! }));
   const transfers = transfersBetween(flows, target, bytesOn);
   const activations = peakBytes(flows, (value) => bytesOn(value, target));
@@ -84,13 +85,18 @@ export function estimate(
   const unknown = placed.filter(({ places }) => layers[places[0]!]!.latencyMs === null);
   const startsMs = unknown.reduce((sum, { profile }) => sum + leastStartMs(profile), 0);
   const fixedMs = perRun + startsMs;
+  const total = latencyMs + transfers.latencyMs + fixedMs;
+  const atOnce =
+    target.kind === 'reram'
+      ? throughRows(flows, work.links, layers, target, (workload) => unread.watch(workload))
+      : design && { ...design.pipeline, latencyMs: total };
   return {
     target: target.id,
     layers,
     transfers,
     confidence: confidenceOf(timed, target, target.runsAt ?? options.as),
     total: {
-      latencyMs: latencyMs + transfers.latencyMs + fixedMs,
+      latencyMs: total,
       fixedMs,
       energyMj: totalEnergy(layers),
       peakMemoryBytes: activations === null ? null : weightBytes + activations,
@@ -98,11 +104,12 @@ export function estimate(
       estimated: layers.some((layer) => layer.estimated),
     },
     ...(isOverlay(target) && { resources: resourcesOf(target) }),
-    ...(pipeline && { resources: pipeline.resources, pipeline: pipeline.pipeline }),
+    ...(design && { resources: design.resources }),
+    ...(atOnce && { pipeline: atOnce }),
     ...(target.kind === 'reram' && componentsOf(target, layers)),
     warnings: [
       ...unread.warnings(),
-      ...(pipeline?.warnings ?? []),
+      ...(design?.warnings ?? []),
       ...capacityWarnings(target, layers),
       ...unsupportedWarnings(target, layers),
     ],
@@ -132,8 +139,7 @@ function mainCost({ main, workload, profile }: PlacedKernel, unread: UnreadWeigh
   const known = knownCosts.get(workload);
   if (known?.node === main.id && known.assigned === main.assigned) return known;
   const unreadBefore = unread.count;
-  const numbers = numbersOf({ op: main.op, workload: unread.watch(workload) }, profile);
-  const cost = { ...nothing(main, 'free', profile), ...numbers };
+  const cost = layerCost(main, unread.watch(workload), profile);
   if (unread.count === unreadBefore) knownCosts.set(workload, cost);
   return cost;
 }
@@ -141,32 +147,54 @@ function mainCost({ main, workload, profile }: PlacedKernel, unread: UnreadWeigh
 /** What a layer costs does not change while its workload does not: most layers of an edited model are known. */
 const costsOn = new WeakMap<TargetProfile, WeakMap<Workload, LayerCost>>();
 
-function numbersOf(
-  layer: Layer,
-  profile: TargetProfile,
-): Omit<LayerCost, 'node' | 'assigned' | 'fusedInto'> {
-  const cost = costOf(layer, profile);
-  const { phases: _, peakMacsPerMs: __, estimated = false, ...rest } = cost;
-  return { ...rest, ...concluded(cost, layer.workload.macs ?? 0), estimated };
+function layerCost(main: Node, workload: Workload, profile: TargetProfile): LayerCost {
+  const cost = costOf({ op: main.op, workload }, profile);
+  const { latencyMs, bound, utilisation, terms } = concluded(cost, workload.macs ?? 0);
+  return {
+    ...nothing(main, bound, profile),
+    latencyMs,
+    energyMj: cost.energyMj,
+    utilisation,
+    terms,
+    mapping: cost.mapping,
+    estimated: cost.estimated ?? false,
+    unsupported: cost.unsupported,
+    cycles: cost.cycles,
+    sramAccesses: cost.sramAccesses,
+    crossbars: cost.crossbars,
+    tiles: cost.tiles,
+    energyPartsMj: cost.energyPartsMj,
+  };
 }
 
-/** A node that takes no time of its own. */
-function nothing(
+/**
+ * A node that takes no time of its own. All fields, given or not: costs that are copied from it are of one form, which
+ * makes them cheap to look at by the thousand.
+ */
+const nothing = (
   { id, assigned }: Node,
   bound: LayerCost['bound'],
   { kind }: TargetProfile,
-): LayerCost {
-  const cost: LayerCost = {
-    node: id,
-    latencyMs: 0,
-    energyMj: HAS_ENERGY[kind] ? 0 : null,
-    bound,
-    utilisation: null,
-    terms: NO_TERMS,
-    estimated: false,
-  };
-  return assigned === undefined ? cost : { ...cost, assigned };
-}
+): LayerCost => ({
+  node: id,
+  latencyMs: 0,
+  energyMj: HAS_ENERGY[kind] ? 0 : null,
+  bound,
+  utilisation: null,
+  terms: NO_TERMS,
+  mapping: undefined,
+  fusedInto: undefined,
+  assigned,
+  estimated: false,
+  unknown: undefined,
+  unsupported: undefined,
+  cycles: undefined,
+  sramAccesses: undefined,
+  resources: undefined,
+  crossbars: undefined,
+  tiles: undefined,
+  energyPartsMj: undefined,
+});
 
 const fusedCost = (node: Node, { id }: Node, profile: TargetProfile): LayerCost => ({
   ...nothing(node, 'fused', profile),

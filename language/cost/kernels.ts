@@ -7,6 +7,7 @@ import { fixedShape } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
 import { LEFT_OUT, type Links } from '../graph/links';
 import { polishedBefore, unpolishedFrom, type Transform } from '../graph/match/lognp';
+import { sameTypeAndShape } from '../graph/shapes/values';
 import type { ElementType } from '../onnx/schema';
 import { valueBytes } from './constants';
 import { FREE, isCode, sum } from './measure';
@@ -392,7 +393,8 @@ function groupedAlike(a: Workloads, b: Workloads): boolean {
   for (let value = 0; value < a.values.length; value++) {
     const isConstant = a.isConstant(value);
     if (isConstant !== b.isConstant(value)) return false;
-    if (isConstant && a.values[value] !== b.values[value]) return false;
+    const [was, is] = [a.values[value]!, b.values[value]!];
+    if (isConstant && was !== is && !sameTypeAndShape(was, is)) return false;
   }
   return true;
 }

@@ -10,9 +10,12 @@ import type { Flow, Flows } from './flow';
 import type { DataflowProfile } from './profile';
 
 /** What a design is as a whole. */
-export type Pipeline = Required<Pick<TargetEstimate, 'resources' | 'pipeline'>> & {
+export interface Pipeline {
+  readonly resources: Resources;
+  /** Its latency is that of its layers. */
+  readonly pipeline: Omit<NonNullable<TargetEstimate['pipeline']>, 'latencyMs'>;
   readonly warnings: readonly string[];
-};
+}
 
 /**
  * Changes the costs of the layers on a dataflow design in place.
@@ -219,9 +222,12 @@ const resourcesOf = ({ use: { dsp, lut, bram18, uram } }: Built): Resources => (
   uram,
 });
 
+/** One for all: making it takes longer than what it does. */
+const ENGLISH = new Intl.NumberFormat('en');
+
 function describe(built: Built, { intervalCycles }: Design, clockMhz: number): string {
   const { pe, simd, cycles, memory, multipliers, use: taken } = built;
-  const number = (count: number) => Math.ceil(count).toLocaleString('en');
+  const number = (count: number) => ENGLISH.format(Math.ceil(count));
   const parallel = memory === null ? `${pe} lanes` : `PE ${pe} × SIMD ${simd}`;
   const busy = Math.round((100 * cycles) / intervalCycles);
   const parts = [
@@ -254,7 +260,7 @@ function overBudget(
 ): string {
   // Block RAM is counted in halves.
   const unit = resource === 'bram18' ? 2 : 1;
-  const number = (count: number) => Math.ceil(count / unit).toLocaleString('en');
+  const number = (count: number) => ENGLISH.format(Math.ceil(count / unit));
   const taken = stages
     .map(({ flow }, at) => ({ layer: flow.kernel.main.id, of: built[at]?.use[resource] ?? 0 }))
     .filter(({ of }) => of > 0)

@@ -24,8 +24,10 @@ import { gemmOf, type Gemm } from './gemm';
 import { meshDistances } from './mesh';
 import { longest, phase, type Cost, type Layer, type Phase } from './phases';
 import type { ReramProfile } from './profile';
+import { evenPace, slower, type Pace } from './rows';
 import {
   isStaged,
+  stagedNs,
   stagedPooling,
   stagedProduct,
   type StagedLayer,
@@ -35,12 +37,17 @@ import type { Workload } from './workload';
 
 export function reramCost({ workload }: Layer, whole: ReramProfile): Cost {
   const profile = laidOut(workload, whole);
-  const gemm = gemmOf(workload);
-  const holdsWeights = workload.conv ?? workload.matmul?.constant;
   const staged = isStaged(profile) ? stagedLayer(workload, profile) : undefined;
   if (isStaged(profile) && staged) return onStages(workload, staged, profile);
-  return gemm && holdsWeights ? onCrossbars(workload, gemm, profile) : digital(workload, profile);
+  const gemm = gemmOf(workload);
+  return gemm && isOnCrossbars(workload)
+    ? onCrossbars(workload, gemm, profile)
+    : digital(workload, profile);
 }
+
+/** Whether a layer multiplies by constant weights. */
+const isOnCrossbars = ({ conv, matmul, macs }: Workload): boolean =>
+  Boolean(macs) && Boolean(conv ?? matmul?.constant);
 
 function onCrossbars(workload: Workload, whole: Gemm, profile: ReramProfile): Cost {
   const gemm = compacted(whole, workload, profile);
@@ -183,11 +190,10 @@ function peakMacsPerMs(
 
 function stagedLayer(workload: Workload, profile: StagedProfile): StagedLayer | undefined {
   const gemm = gemmOf(workload);
-  const holdsWeights = workload.conv ?? workload.matmul?.constant;
-  if (gemm) {
-    const kept = holdsWeights && compacted(gemm, workload, profile);
-    return kept ? stagedProduct(workload, kept, profile) : undefined;
-  }
+  if (gemm)
+    return isOnCrossbars(workload)
+      ? stagedProduct(workload, compacted(gemm, workload, profile), profile)
+      : undefined;
   return workload.window ? stagedPooling(workload, workload.window, profile) : undefined;
 }
 
@@ -258,6 +264,28 @@ export function meshPhases(places: readonly MeshPlace[], profile: StagedProfile)
       phase('sending over the mesh', positions * sendNs * 1e-6, 'transfer' as const),
     ].filter(({ ms }) => ms > 0);
   });
+}
+
+/**
+ * How long each position of a layer takes where all layers work at once.
+ * @param latencyNs of the layer alone, with its way over the mesh
+ * @param watched the workload whose weights may be asked for without harm where they cannot be read
+ */
+export function paceOn(
+  workload: Workload,
+  profile: ReramProfile,
+  latencyNs: number,
+  positions: number,
+  watched: (workload: Workload) => Workload,
+): Pace {
+  if (isStaged(profile)) {
+    const staged = stagedLayer(watched(workload), laidOut(workload, profile));
+    if (staged)
+      return slower(staged.pace, (latencyNs - stagedNs(staged, profile)) / staged.positions);
+  }
+  const fillNs = isOnCrossbars(workload) ? profile.pipelineStages * profile.analog.readNs : 0;
+  const each = evenPace((latencyNs - fillNs) / positions);
+  return { ...each, firstNs: each.firstNs + fillNs };
 }
 
 /** Whether a layer has tiles of its own. */

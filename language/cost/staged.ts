@@ -15,6 +15,7 @@ import {
 } from './crossbar';
 import type { Gemm } from './gemm';
 import type { ReramProfile } from './profile';
+import { evenPace, type Pace } from './rows';
 import type { PoolLoops, Workload } from './workload';
 import { product } from './operators/operator';
 
@@ -22,6 +23,12 @@ export type StagedProfile = ReramProfile & { readonly stages: NonNullable<ReramP
 
 export const isStaged = (profile: ReramProfile): profile is StagedProfile =>
   profile.stages !== undefined;
+
+/** Through a buffer. */
+interface Words {
+  readonly read: number;
+  readonly written: number;
+}
 
 /** What a layer does on its tiles, for all its positions together. */
 export interface StagedLayer {
@@ -33,7 +40,9 @@ export interface StagedLayer {
   readonly registersNs: number;
   readonly insideNs: number;
   readonly poolingNs: number;
-  readonly words: { readonly read: number; readonly written: number };
+  readonly words: Words;
+  /** Of its positions, the way over the mesh left out, when all layers work at once. */
+  readonly pace: Pace;
   /** Bits that a position sends: of a tile to where the layer gathers, and of the layer to the next. */
   readonly gatheredBits: number;
   readonly sentBits: number;
@@ -81,13 +90,17 @@ export function stagedProduct(workload: Workload, gemm: Gemm, profile: StagedPro
     ((Math.ceil(Math.log2(perTile)) * joinedBits - (levels * (levels + 1)) / 2) * columns) /
     stages.insideGbitPerS;
 
-  const line = lineBuffer(workload, { rows, bits: inputBits, positions }, stages.wordBits);
+  const window = { rows, bits: inputBits, positions };
+  const line = lineBuffer(workload, window, stages.wordBits);
   const word = (bits: number) => Math.ceil(bits / stages.wordBits);
   const gatheredBits = columns * busy * outputBits;
+  const results = { read: word(gatheredBits), written: word(joinedBits * columns * busy) };
   const words = {
-    read: line.read + positions * word(gatheredBits),
-    written: line.written + positions * word(joinedBits * columns * busy),
+    read: line.read + positions * results.read,
+    written: line.written + positions * results.written,
   };
+  const arraysAndTileNs = time.intervalNs + registersNs + insideNs;
+  const eachNs = arraysAndTileNs + (results.read + results.written) * stages.wordNs;
 
   // Each converter serves the same few rows or columns of its crossbar whatever the layer, so a layer of few columns
   // keeps few of them at work; and the tile that is filled in part counts as full, both as MNSIM has it.
@@ -106,6 +119,7 @@ export function stagedProduct(workload: Workload, gemm: Gemm, profile: StagedPro
     insideNs: positions * insideNs,
     poolingNs: 0,
     words,
+    pace: paceOf(workload, window, eachNs, stages),
     gatheredBits,
     sentBits: gemm.count * gemm.n * outputBits,
     energyPj: {
@@ -122,6 +136,13 @@ export function stagedProduct(workload: Workload, gemm: Gemm, profile: StagedPro
   };
 }
 
+/** What a layer takes without the way over the mesh, its positions one after another. */
+export const stagedNs = (
+  { arraysNs, registersNs, poolingNs, insideNs, words }: StagedLayer,
+  { stages }: StagedProfile,
+): number =>
+  arraysNs + registersNs + poolingNs + insideNs + (words.read + words.written) * stages.wordNs;
+
 /** A pooling window in a tile of its own. */
 export function stagedPooling(
   workload: Workload,
@@ -132,14 +153,14 @@ export function stagedPooling(
   const bits = inputBitsOf(workload, profile);
   const { channels } = loops;
   const positions = loops.batch * product(loops.output);
-  const line = lineBuffer(
-    { window: loops },
-    { rows: channels * product(loops.kernel), bits, positions },
-    stages.wordBits,
-  );
-  const outputWords = positions * Math.ceil((channels * bits) / stages.wordBits);
+  const window = { rows: channels * product(loops.kernel), bits, positions };
+  const line = lineBuffer({ window: loops }, window, stages.wordBits);
+  const resultWords = Math.ceil((channels * bits) / stages.wordBits);
+  const outputWords = positions * resultWords;
   const words = { read: line.read + outputWords, written: line.written + outputWords };
-  const rounds = positions * Math.ceil(channels / stages.poolingChannels);
+  const roundsEach = Math.ceil(channels / stages.poolingChannels);
+  const rounds = positions * roundsEach;
+  const eachNs = roundsEach * stages.poolingNs + 3 * resultWords * stages.wordNs;
   const nothing = { adc: 0, dac: 0, crossbars: 0 };
   return {
     tiles: 1,
@@ -150,6 +171,7 @@ export function stagedPooling(
     // Results are read twice, at the end of pooling and before they are sent, as MNSIM has it.
     poolingNs: rounds * stages.poolingNs + outputWords * stages.wordNs,
     words,
+    pace: paceOf({ window: loops }, window, eachNs, stages),
     gatheredBits: channels * bits,
     sentBits: channels * bits,
     energyPj: {
@@ -162,7 +184,7 @@ export function stagedPooling(
   };
 }
 
-function bufferPj(words: StagedLayer['words'], { stages, energyPj }: StagedProfile): number {
+function bufferPj(words: Words, { stages, energyPj }: StagedProfile): number {
   const written = energyPj.bufferWritePerBit ?? energyPj.bufferPerBit;
   return stages.wordBits * (words.read * energyPj.bufferPerBit + words.written * written);
 }
@@ -181,34 +203,77 @@ interface Window {
   readonly positions: number;
 }
 
+/** Of the window of a picture; undefined for a product of rows, whose positions share nothing. */
+function windowed({ conv, window }: Pick<Workload, 'conv' | 'window'>, rows: number) {
+  const loops = conv ?? window;
+  if (!loops || conv?.transposed) return undefined;
+  const last = loops.input.length - 1;
+  const width = loops.input[last] ?? 1;
+  const pad = Math.floor(((loops.paddedInput[last] ?? width) - width) / 2);
+  const across = loops.kernel[last] ?? 1;
+  const height = last > 0 ? loops.kernel[last - 1]! : 1;
+  return {
+    loops,
+    width,
+    stride: loops.strides[last] ?? 1,
+    height,
+    /** Columns of the first window that are no padding. */
+    start: Math.max(across - pad, 0),
+    pad,
+    channels: rows / product(loops.kernel),
+  };
+}
+
 /**
  * Words through the line buffer of one element. The first position of a picture waits for the rows under its window, the
  * first of a row for new rows, the others for as many columns as the stride.
  */
 function lineBuffer(
-  { conv, window }: Pick<Workload, 'conv' | 'window'>,
+  workload: Pick<Workload, 'conv' | 'window'>,
   { rows, bits, positions }: Window,
   wordBits: number,
-): StagedLayer['words'] {
+): Words {
   const word = (elements: number) => Math.ceil((elements * bits) / wordBits);
-  const loops = conv ?? window;
-  if (!loops || conv?.transposed)
-    return { read: positions * word(rows), written: positions * word(rows) };
-  const last = loops.input.length - 1;
-  const width = loops.input[last] ?? 1;
-  const stride = loops.strides[last] ?? 1;
-  const [height, across] = [last > 0 ? loops.kernel[last - 1]! : 1, loops.kernel[last] ?? 1];
-  const pad = Math.floor(((loops.paddedInput[last] ?? width) - width) / 2);
-  const channels = rows / product(loops.kernel);
+  const shape = windowed(workload, rows);
+  if (!shape) return { read: positions * word(rows), written: positions * word(rows) };
+  const { loops, width, stride, height, start, pad, channels } = shape;
   const lines = loops.batch * product(loops.output.slice(0, -1));
   const pictures = loops.batch;
   const others = positions - lines;
-  const start = Math.max(across - pad, 0);
   return {
     written:
       pictures * word(channels * (width * Math.max(height - pad - 1, 0) + start)) +
       (lines - pictures) * word(channels * (width * (stride - 1) + start)) +
       others * word(channels * stride),
     read: lines * word(rows) + others * word(stride * height * channels),
+  };
+}
+
+// ---- all layers at once
+
+/**
+ * A position waits for the columns of its window that are new, each as high as the window in the first row and as the
+ * stride below it: so MNSIM fills line buffers when its layers work at once.
+ * @param eachNs what every position takes beside its line buffer
+ */
+function paceOf(
+  workload: Pick<Workload, 'conv' | 'window'>,
+  { rows, bits }: Window,
+  eachNs: number,
+  { wordBits, wordNs }: StagedProfile['stages'],
+): Pace {
+  const word = (elements: number) => Math.ceil((elements * bits) / wordBits);
+  const ns = (written: number, read: number) => eachNs + (word(written) + word(read)) * wordNs;
+  const shape = windowed(workload, rows);
+  if (!shape) return evenPace(ns(rows, rows));
+  const { stride, height, start, pad, channels } = shape;
+  const shared = stride * height * channels;
+  const otherNs = ns(channels * stride ** 2, shared);
+  return {
+    firstNs: ns(channels * start * Math.max(height - pad, 0), rows),
+    rowNs: ns(channels * stride * start, rows),
+    // Pooling makes no difference between its rows.
+    firstRowNs: workload.window ? otherNs : ns(channels * stride * height, shared),
+    otherNs,
   };
 }

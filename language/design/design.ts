@@ -148,6 +148,7 @@ function targetTotals(
     basis: describeBasis(target),
     confidence: confidenceOf(after),
     resources: after.resources ?? null,
+    pipeline: after.pipeline ?? null,
     warnings: after.warnings,
   };
 }

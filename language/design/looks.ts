@@ -1,7 +1,8 @@
 /** What is to be said of a layer besides its cost: what became of it, its shape, its precision, where it runs. */
 import type { Facts } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
-import type { Attribute, AttributeValue, Shape } from '../onnx/model';
+import { sameAttributes } from '../graph/same';
+import type { Shape } from '../onnx/model';
 import { elementBits, isFloat, type ElementType } from '../onnx/schema';
 import type { Family, ViewNode } from '../protocol';
 import type { LayerNumbers } from './costs';
@@ -96,26 +97,6 @@ function sameNode(was: Node, is: Node, before: Graph, after: Graph): boolean {
     const constant = after.constant(input);
     return other === undefined || !constant || constant === before.constant(other);
   });
-}
-
-function sameAttributes(
-  was: ReadonlyMap<string, Attribute>,
-  is: ReadonlyMap<string, Attribute>,
-): boolean {
-  if (was === is) return true;
-  if (was.size !== is.size) return false;
-  return [...is].every(([name, now]) => {
-    const then = was.get(name);
-    return then === now || (then !== undefined && sameValue(then.value, now.value));
-  });
-}
-
-/** Tensors and graphs are the same only as the same object. */
-function sameValue(a: AttributeValue, b: AttributeValue): boolean {
-  if (a.kind !== b.kind || !('value' in a) || !('value' in b)) return false;
-  if (a.value === b.value) return true;
-  if (a.kind !== 'ints' && a.kind !== 'floats' && a.kind !== 'strings') return false;
-  return JSON.stringify(a.value) === JSON.stringify(b.value);
 }
 
 /** Codes of eight bits and fewer by their bits; half precision only where it was full before. */

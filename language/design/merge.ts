@@ -4,6 +4,7 @@
  */
 import type { Graph, Node } from '../graph/graph';
 import { editedFlow, flowOf, type Flow, type Source } from './flow';
+import { sameShape } from './looks';
 
 /** A layer on both sides. The node of at least one side is there. */
 export interface MergedLayer {
@@ -38,19 +39,41 @@ export interface Merged {
   /** The merged id of a layer of the edited model. */
   readonly idOf: (after: string) => string;
   readonly flowing: readonly Flowing[];
-  /** Layers that a layer reads or once read. */
-  readonly reads: ReadonlyMap<string, readonly string[]>;
+  /** By layer or output: what flows into it, or once did. */
+  readonly incoming: ReadonlyMap<string, readonly Flowing[]>;
   readonly terminals: readonly Terminal[];
 }
 
-const known = new WeakMap<Graph, WeakMap<Graph, Merged>>();
+interface Known {
+  readonly versions: WeakMap<Graph, Merged>;
+  /** The edited model that was merged last, which the next one often differs from in elements of constants only. */
+  readonly last?: Graph;
+}
+
+const known = new WeakMap<Graph, Known>();
 
 export function merge(before: Graph, after: Graph): Merged {
-  const versions = known.get(before) ?? new WeakMap<Graph, Merged>();
-  known.set(before, versions);
+  const { versions, last } = known.get(before) ?? { versions: new WeakMap<Graph, Merged>() };
   let merged = versions.get(after);
-  if (!merged) versions.set(after, (merged = mergeNew(before, after)));
+  if (merged) return merged;
+  if (last && isAlike(last, after)) merged = versions.get(last);
+  merged ??= mergeNew(before, after);
+  versions.set(after, merged);
+  known.set(before, { versions, last: after });
   return merged;
+}
+
+/** Whether two versions have the same nodes, between the same ends, and constants of the same types and sizes. */
+function isAlike(a: Graph, b: Graph): boolean {
+  if (a.order !== b.order || a.inputs !== b.inputs || a.outputs !== b.outputs) return false;
+  if (a.initializers.size !== b.initializers.size) return false;
+  for (const [name, tensor] of a.initializers) {
+    const other = b.initializer(name);
+    if (other === tensor) continue;
+    if (other?.elementType !== tensor.elementType || !sameShape(other.dims, tensor.dims))
+      return false;
+  }
+  return true;
 }
 
 function mergeNew(before: Graph, after: Graph): Merged {
@@ -63,17 +86,17 @@ function mergeNew(before: Graph, after: Graph): Merged {
     ...terminalsOf('output', before.outputs, after.outputs),
   ];
   const flowing = flowingOf(layers, flows, terminals, idOf);
-  return { layers, flows, idOf, terminals, flowing, reads: readsOf(flowing) };
+  return { layers, flows, idOf, terminals, flowing, incoming: incomingOf(flowing) };
 }
 
-function readsOf(flowing: readonly Flowing[]): ReadonlyMap<string, readonly string[]> {
-  const reads = new Map<string, string[]>();
-  for (const { from, to } of flowing) {
-    const sources = reads.get(to);
-    if (sources) sources.push(from);
-    else reads.set(to, [from]);
+function incomingOf(flowing: readonly Flowing[]): ReadonlyMap<string, readonly Flowing[]> {
+  const incoming = new Map<string, Flowing[]>();
+  for (const one of flowing) {
+    const others = incoming.get(one.to);
+    if (others) others.push(one);
+    else incoming.set(one.to, [one]);
   }
-  return reads;
+  return incoming;
 }
 
 /** Inserted layers that took the place of a removed one: they give out its value, in its name. */

@@ -3,12 +3,10 @@
  * wired in the same way, whatever they are called; and, where the state counts, when the recipe did the same to both.
  */
 import type { Block, Part, Positions } from '../graph/blocks';
-import type { Graph } from '../graph/graph';
-import { likeness } from '../graph/blocks/likeness';
 import type { Shape } from '../onnx/model';
-import type { Source } from './flow';
+import type { Frame } from './frame';
 import type { Look } from './looks';
-import type { Flowing, Merged, MergedLayer } from './merge';
+import type { Merged, MergedLayer } from './merge';
 
 /** Equal siblings in a row, drawn as one. */
 export interface Stack {
@@ -30,51 +28,37 @@ interface Wiring {
   reads(layer: MergedLayer): readonly { readonly from: string; readonly value: string }[];
 }
 
-export function structures(
-  positions: Positions,
-  merged: Merged,
+/** Numbers that are equal for blocks which are wired alike and whose layers look alike. */
+export function treatedAlike(
+  { wired, positions: { layers, ranges } }: Pick<Frame, 'wired' | 'positions'>,
   looks: ReadonlyMap<string, Look>,
-  graphs: { readonly before: Graph; readonly after: Graph },
-): Structures {
-  const incoming = new Map<string, Flowing[]>();
-  for (const flowing of merged.flowing) {
-    const list = incoming.get(flowing.to);
-    if (list) list.push(flowing);
-    else incoming.set(flowing.to, [flowing]);
-  }
-  const original = numbering(positions, merged, {
-    key: ({ id, before }) =>
-      before ? `${likeness(before, graphs.before)} ${shapeKey(looks.get(id)!.shapeBefore)}` : '',
-    reads: ({ before }) =>
-      before
-        ? merged.flows.before
-            .sources(before.id)
-            .map(({ id, value }: Source) => ({ from: id, value }))
-        : [],
-  });
-  const current = numbering(positions, merged, {
-    key: ({ id, before, after }) => {
-      const node = after ? likeness(after, graphs.after) : likeness(before!, graphs.before);
-      return `${node} ${stateKey(looks.get(id)!)}`;
-    },
-    reads: ({ id }) => incoming.get(id) ?? [],
-  });
-  return { original, current };
+): (block: Block) => number {
+  const numberOf = numbering();
+  const known = new Map<string, number>();
+  return (block) => {
+    let number = known.get(block.path);
+    if (number !== undefined) return number;
+    const words = [String(wired(block))];
+    const [first, end] = ranges.get(block.path)!;
+    for (let i = first; i < end; i++) words.push(stateKey(looks.get(layers[i]!.node.id)!));
+    known.set(block.path, (number = numberOf(words)));
+    return number;
+  };
 }
 
 /**
  * Numbers blocks by their structure: the keys of their layers in order with what each reads, as a step back to a layer of
  * the block or as the block's n-th outer value.
  */
-function numbering(
+export function blockNumbers(
   { layers, index, ranges }: Positions,
   merged: Merged,
   wiring: Wiring,
 ): (block: Block) => number {
-  const numbers = new Map<string, number>();
+  const numberOf = numbering();
   const known = new Map<string, number>();
   return (block) => {
-    const number = known.get(block.path);
+    let number = known.get(block.path);
     if (number !== undefined) return number;
     const [first, end] = ranges.get(block.path)!;
     const outer = new Map<string, number>();
@@ -91,10 +75,19 @@ function numbering(
         }
       }
     }
+    known.set(block.path, (number = numberOf(words)));
+    return number;
+  };
+}
+
+/** The same number for the same words. */
+function numbering(): (words: readonly string[]) => number {
+  const numbers = new Map<string, number>();
+  return (words) => {
     const text = words.join('\n');
-    if (!numbers.has(text)) numbers.set(text, numbers.size);
-    known.set(block.path, numbers.get(text)!);
-    return numbers.get(text)!;
+    const number = numbers.get(text) ?? numbers.size;
+    numbers.set(text, number);
+    return number;
   };
 }
 
@@ -102,7 +95,7 @@ function numbering(
 const nesting = (block: Block): string =>
   `(${block.children.map((part) => (part.kind === 'layer' ? '.' : nesting(part))).join('')})`;
 
-const shapeKey = (shape: Shape | undefined): string => (shape ? shape.join('×') : '?');
+export const shapeKey = (shape: Shape | undefined): string => (shape ? shape.join('×') : '?');
 
 function stateKey(look: Look): string {
   const { status, family, shape, shapeBefore, precision, density, assigned, unknown } = look;
@@ -122,10 +115,10 @@ function stateKey(look: Look): string {
  * The tree without blocks that are nothing but a list of equal blocks (`/blocks` of `/blocks/blocks.0` and so on): their
  * members stand in their place. It goes by the original, so that no step changes it.
  */
-export function withoutLists(tree: Block, { original }: Structures): Block {
+export function withoutLists(tree: Block, original: Structures['original']): Block {
   const children = tree.children.flatMap((part): readonly Part[] => {
     if (part.kind === 'layer') return [part];
-    const inner = withoutLists(part, { original, current: original });
+    const inner = withoutLists(part, original);
     const [first] = inner.children;
     const isList =
       inner.children.length > 1 &&

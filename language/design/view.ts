@@ -1,12 +1,13 @@
 /** The picture that the designer draws: the visible part of a model before and after its recipe, laid out. */
 import { layersOf } from '../graph/blocks';
 import type { Facts } from '../graph/facts';
-import { nestedLayout, type Box } from '../graph/layout/nested';
+import { nestedLayout, type Box, type Nested, type Wire } from '../graph/layout/nested';
 import type { GraphView, ViewNode } from '../protocol';
 import { cardOf, type Card, type TargetTitle } from './cards';
 import { comfortable, fold, membersOf, type Shown } from './fold';
 import { linesOf, visibleParts } from './lines';
 import type { Looking, Side } from './looks';
+import type { Merged } from './merge';
 import { NO_ROUNDINGS, type Roundings } from './rounding';
 import { sceneOf, type Scene } from './scene';
 import { CARD_SIZES, MARGIN, OPEN_FRAME } from './sizes';
@@ -38,7 +39,7 @@ export function graphView(request: ViewRequest): GraphView {
     ...shown.map(boxOf),
     ...terminalBoxes(terminals.filter(({ kind }) => kind === 'output')),
   ];
-  const layout = nestedLayout(boxes, lines, OPEN_FRAME);
+  const layout = layoutOf(scene.merged, boxes, lines);
   const shift = (at: number) => Math.round(at) + MARGIN;
   const place = (card: Card): ViewNode => {
     const { x, y, width, height } = layout.boxes.get(card.id)!;
@@ -64,6 +65,24 @@ export function graphView(request: ViewRequest): GraphView {
     width: Math.round(layout.width) + 2 * MARGIN,
     height: Math.round(layout.height) + 2 * MARGIN,
   };
+}
+
+interface Drawn {
+  /** All that a layout depends on. */
+  readonly key: string;
+  readonly layout: Nested;
+}
+
+const drawn = new WeakMap<Merged, Drawn>();
+
+/** The layout of a picture; the last one as long as the same boxes and lines are drawn. */
+function layoutOf(merged: Merged, boxes: readonly Box[], lines: readonly Wire[]): Nested {
+  const key = JSON.stringify([boxes, lines.map(({ from, to }) => [from, to])]);
+  const last = drawn.get(merged);
+  if (last?.key === key) return last.layout;
+  const layout = nestedLayout(boxes, lines, OPEN_FRAME);
+  drawn.set(merged, { key, layout });
+  return layout;
 }
 
 const comfortableOpen = new WeakMap<Facts, ReadonlySet<string>>();

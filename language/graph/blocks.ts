@@ -114,9 +114,16 @@ export function treeOf(nodes: readonly Node[], wiring: Wiring): Block {
   return blockOf(root, descend(root, wiring), '', wiring);
 }
 
+const layersIn = new WeakMap<Part, readonly Layer[]>();
+
 /** The layers of a part, in the order of the tree. */
-export function layersOf(part: Part): Layer[] {
-  return part.kind === 'layer' ? [part] : part.children.flatMap(layersOf);
+export function layersOf(part: Part): readonly Layer[] {
+  let layers = layersIn.get(part);
+  if (!layers) {
+    layers = part.kind === 'layer' ? [part] : part.children.flatMap(layersOf);
+    layersIn.set(part, layers);
+  }
+  return layers;
 }
 
 /** The layers of a tree in its order, so that every block is a range of them. */

@@ -17,6 +17,7 @@ import type {
 import { packInt64 } from '../onnx/tensor';
 import { linksOf, type Links } from './links';
 import { freshName, scopeOf, uniqueIds } from './names';
+import { sameNames, sameNode, sameTensor } from './same';
 
 /** A node of the graph, in place of the NodeProto it stands for. */
 export interface Node extends NodeRecord {
@@ -57,16 +58,16 @@ const PARTS: ReadonlySet<Part> = new Set(['nodes', 'links', 'initializers', 'val
 
 export class Graph {
   readonly #model: Model;
-  #nodes: Map<string, Node>;
-  #producers: Map<string, string>;
+  #nodes = new Map<string, Node>();
+  #producers = new Map<string, string>();
   /** Of values that several nodes make, against the rules: the others, which take over when the producer goes. */
-  #rivals: Map<string, readonly string[]>;
-  #consumers: Map<string, readonly string[]>;
-  #initializers: Map<string, Tensor>;
-  #valueInfos: Map<string, ValueInfo>;
-  #inputs: readonly ValueInfo[];
-  #outputs: readonly ValueInfo[];
-  #opsets: ReadonlyMap<string, number>;
+  #rivals = new Map<string, readonly string[]>();
+  #consumers = new Map<string, readonly string[]>();
+  #initializers = new Map<string, Tensor>();
+  #valueInfos = new Map<string, ValueInfo>();
+  #inputs: readonly ValueInfo[] = [];
+  #outputs: readonly ValueInfo[] = [];
+  #opsets: ReadonlyMap<string, number> = new Map();
   #order: readonly Node[] | undefined;
   /** What happened to the nodes since they were put in order: `replaced` ones stand where the old ones stood. */
   #sinceOrder: 'nothing' | 'replaced' | 'moved' = 'nothing';
@@ -79,28 +80,11 @@ export class Graph {
   private constructor(from: Model | Graph) {
     if (from instanceof Graph) {
       this.#model = from.#model;
-      this.#nodes = from.#nodes;
-      this.#producers = from.#producers;
-      this.#rivals = from.#rivals;
-      this.#consumers = from.#consumers;
-      this.#initializers = from.#initializers;
-      this.#valueInfos = from.#valueInfos;
-      this.#inputs = from.#inputs;
-      this.#outputs = from.#outputs;
-      this.#opsets = from.#opsets;
-      this.#order = from.#order;
-      this.#sinceOrder = from.#sinceOrder;
-      this.#links = from.#links;
-      this.#edited = from.#edited;
-      this.#shared = PARTS;
-      from.#shared = PARTS;
+      this.become(from);
       return;
     }
     const { graph } = from;
     this.#model = from;
-    this.#nodes = new Map();
-    this.#producers = new Map();
-    this.#rivals = new Map();
     this.#initializers = new Map(graph.initializers.map((t) => [t.name, t]));
     this.#valueInfos = new Map(graph.valueInfos.map((v) => [v.name, v]));
     this.#inputs = graph.inputs.filter((input) => !this.#initializers.has(input.name));
@@ -129,6 +113,25 @@ export class Graph {
   /** An independent copy; edits of either leave the other alone. */
   fork(): Graph {
     return new Graph(this);
+  }
+
+  /** Takes over what another version of the same model is, so that edits are tried on a fork first. */
+  become(other: Graph): void {
+    this.#nodes = other.#nodes;
+    this.#producers = other.#producers;
+    this.#rivals = other.#rivals;
+    this.#consumers = other.#consumers;
+    this.#initializers = other.#initializers;
+    this.#valueInfos = other.#valueInfos;
+    this.#inputs = other.#inputs;
+    this.#outputs = other.#outputs;
+    this.#opsets = other.#opsets;
+    this.#order = other.#order;
+    this.#sinceOrder = other.#sinceOrder;
+    this.#links = other.#links;
+    this.#edited = other.#edited;
+    this.#shared = PARTS;
+    other.#shared = PARTS;
   }
 
   // ---- reading
@@ -420,6 +423,36 @@ export class Graph {
     );
   }
 
+  /**
+   * Takes the objects of an earlier version over that say the same as those here, as far as both changed them from what
+   * they were `before`: what is compared by identity then differs only where an edit came out differently.
+   */
+  settle(earlier: Graph, before: Graph): void {
+    let order = this.order;
+    const known = order.map((node) => {
+      const other = earlier.#nodes.get(node.id);
+      if (!other || other === node || node === before.#nodes.get(node.id)) return node;
+      return sameNode(other, node) ? other : node;
+    });
+    if (known.some((node, i) => node !== order[i])) {
+      this.#own('nodes');
+      for (const node of known) this.#nodes.set(node.id, node);
+      this.#order = order = known;
+    }
+    for (const [name, tensor] of this.#initializers) {
+      const other = earlier.#initializers.get(name);
+      if (!other || other === tensor || tensor === before.#initializers.get(name)) continue;
+      if (!sameTensor(other, tensor)) continue;
+      this.#own('initializers');
+      this.#initializers.set(name, other);
+    }
+    const others = earlier.order;
+    if (order.length !== others.length || !sameEnds(this, earlier)) return;
+    if (order.every((node, i) => node === others[i])) this.#order = others;
+    else if (!order.every((node, i) => isLinkedAlike(node, others[i]!))) return;
+    this.#links ??= earlier.links;
+  }
+
   /** The graph as a record to write. */
   toRecord(): GraphRecord {
     const { graph } = this.#model;
@@ -551,8 +584,18 @@ const sameSizes = (shape: Shape, dims: readonly number[]): boolean =>
   shape.length === dims.length &&
   shape.every((dim, i) => typeof dim !== 'number' || dim === dims[i]);
 
-const sameNames = (a: readonly string[], b: readonly string[]): boolean =>
-  a === b || (a.length === b.length && a.every((name, i) => name === b[i]));
+/** Whether two versions take and give the same. */
+const sameEnds = (a: Graph, b: Graph): boolean =>
+  sameNames(namesOf(a.inputs), namesOf(b.inputs)) &&
+  sameNames(namesOf(a.outputs), namesOf(b.outputs));
+
+const namesOf = (values: readonly ValueInfo[]): string[] => values.map(({ name }) => name);
+
+const isLinkedAlike = (a: Node, b: Node): boolean =>
+  a === b ||
+  (sameNames(a.inputs, b.inputs) &&
+    sameNames(a.outputs, b.outputs) &&
+    sameNames(captures(a), captures(b)));
 
 /** The values that a node reads, each once. */
 function reads(node: Node): string[] {

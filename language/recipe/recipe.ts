@@ -187,10 +187,17 @@ function unknownPass(id: string): Pass {
 
 type JsonProperties = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
+const knownProperties = new WeakMap<Pass, JsonProperties>();
+
 /** The JSON schema of each parameter, by name. */
 export function parameterProperties(pass: Pass): JsonProperties {
-  const schema = z.toJSONSchema(pass.parameters, { io: 'input' });
-  return (schema.properties ?? {}) as JsonProperties;
+  let properties = knownProperties.get(pass);
+  if (!properties) {
+    const schema = z.toJSONSchema(pass.parameters, { io: 'input' });
+    properties = (schema.properties ?? {}) as JsonProperties;
+    knownProperties.set(pass, properties);
+  }
+  return properties;
 }
 const parameterNames = (pass: Pass): string[] => Object.keys(parameterProperties(pass));
 

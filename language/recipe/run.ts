@@ -93,6 +93,8 @@ export interface PreviewSource {
   remembered(prepared: Prepared, position: number): { readonly decisions: unknown } | undefined;
   /** The outcome of an earlier preview, if everything up to this step is as it was. */
   known?(position: number): Outcome | undefined;
+  /** What an earlier preview of the same model came to at this step, whatever was different then. */
+  earlier?(position: number): Outcome | undefined;
 }
 
 /** The steps on shapes alone. */
@@ -111,7 +113,8 @@ export function previewSteps(base: Base, steps: readonly Step[], source: Preview
       const remembered = source.remembered(prepared, position);
       const decisions = remembered ? remembered.decisions : pass.standIn(prepared.request);
       const estimated = !remembered && pass.needs(step.parameters).length > 0;
-      outcomes.push(applyDecisions(base, prepared, decisions, estimated));
+      const earlier = source.earlier?.(position)?.situation;
+      outcomes.push(applyDecisions(base, prepared, decisions, estimated, earlier));
     } catch (error) {
       return { outcomes, failure: { step, error } };
     }

@@ -81,16 +81,23 @@ export function sitesOf(pass: Pass, situation: Situation): Sites {
   return sites;
 }
 
-/** Rewrites by decisions; the graph before is left as it was. */
+/**
+ * Rewrites by decisions; the graph before is left as it was. What a step came to the last time, with other parameters on
+ * the same model, is the `earlier` situation: what is the same now is taken over from it.
+ */
 export function applyDecisions(
   base: Base,
   { step, request, refused }: Prepared,
   decisions: unknown,
   estimated: boolean,
+  earlier?: Situation,
 ): Outcome {
   const graph = request.graph.fork();
   const late = step.pass.rewrite({ ...request, graph }, decisions);
-  const facts = inferShapes(graph, { inputs: base.inputs, previous: request.facts });
+  const touched = changedNodes(request.graph, graph);
+  if (earlier) graph.settle(earlier.graph, request.graph);
+  const previous = earlier?.facts ?? request.facts;
+  const facts = inferShapes(graph, { inputs: base.inputs, previous });
   graph.dropValueInfos(
     (info) => graph.hasValue(info.name) && sameType(info, facts.value(info.name)),
   );
@@ -104,7 +111,7 @@ export function applyDecisions(
     situation: { graph, facts },
     sites: request.sites,
     skipped,
-    touched: changedNodes(request.graph, graph),
+    touched,
     estimated,
   };
 }

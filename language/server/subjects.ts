@@ -25,6 +25,7 @@ export interface Draft {
 }
 
 interface RememberedPreview {
+  readonly bound: BoundModel;
   /** What everything up to each step depends on. */
   readonly keys: readonly string[];
   readonly outcomes: readonly Outcome[];
@@ -134,17 +135,19 @@ export class Subjects {
     const stamp = this.#models.get(bound.file)?.stamp ?? '';
     const keys = stepKeys(bound, recipe, stamp);
     const planned = keys.map((key) => `${key} ${this.#plans.has(key) ? 'planned' : ''}`);
-    const before = this.#previews.get(document);
+    const last = this.#previews.get(document);
+    const before = last?.bound === bound ? last : undefined;
     const firstChange = planned.findIndex((key, i) => before?.keys[i] !== key);
     const same = firstChange < 0 ? planned.length : firstChange;
     const preview = previewSteps(bound, recipe.steps, {
       known: (position) => (position < same ? before?.outcomes[position] : undefined),
+      earlier: (position) => before?.outcomes[position],
       remembered: (_, position) => {
         const key = keys[position]!;
         return this.#plans.has(key) ? { decisions: this.#plans.get(key) } : undefined;
       },
     });
-    this.#previews.set(document, { keys: planned, outcomes: preview.outcomes });
+    this.#previews.set(document, { bound, keys: planned, outcomes: preview.outcomes });
     return preview;
   }
 }

@@ -130,6 +130,7 @@ function TargetRow({ row, shown, maxMs, chosen }: TargetRowProps) {
       <td>
         {bound || '–'}
         <Resources row={row} />
+        <Pipeline row={row} />
       </td>
       <td>
         {maxMs === null ? (
@@ -168,6 +169,18 @@ function Resources({ row: { resources } }: { readonly row: TargetTotals }) {
   return (
     <small className="resources">
       {text('totals.resources', { dsp: exact(dsp), lut: exact(lut), bram: exact(bram) })}
+    </small>
+  );
+}
+
+function Pipeline({ row: { pipeline } }: { readonly row: TargetTotals }) {
+  if (!pipeline) return null;
+  return (
+    <small className="resources">
+      {text('totals.pipeline', {
+        latency: quantity(pipeline.latencyMs, 'time'),
+        interval: quantity(pipeline.intervalMs, 'time'),
+      })}
     </small>
   );
 }

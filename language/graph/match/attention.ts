@@ -1,5 +1,5 @@
 /** Finds attention: softmax(q·kᵀ) · v, with whatever scale, mask or bias stands between, or one operator for all of it. */
-import { fixedShape, type Facts } from '../facts';
+import type { Facts } from '../facts';
 import { intAttribute, type Graph, type Node } from '../graph';
 import { branchOf, type Branch } from './branch';
 import type { Linear, Linears } from './linear';
@@ -418,7 +418,11 @@ export function residualAfter(graph: Graph, facts: Facts, product: Node): Residu
   return undefined;
 }
 
+/** Whether both are known, as numbers or symbols, and alike. */
 function sameShape(facts: Facts, a: string, b: string): boolean {
-  const [left, right] = [a, b].map((value) => fixedShape(facts.value(value).shape));
-  return left !== undefined && left.join() === right?.join();
+  const [left, right] = [facts.value(a).shape, facts.value(b).shape];
+  return (
+    left?.every((dim, axis) => dim !== null && dim === right?.[axis]) === true &&
+    left.length === right?.length
+  );
 }

@@ -3,8 +3,8 @@
  * made shorter: which axes of which values carry it, which constants name its size, and where it ends. Anything that is
  * not understood stops the search with the reason.
  */
+import type { Dim, Shape } from '../../onnx/model';
 import type { Facts } from '../facts';
-import { fixedShape } from '../facts';
 import { captures, intAttribute, intsAttribute, type Graph, type Node } from '../graph';
 
 export interface AxisTrack {
@@ -18,35 +18,57 @@ export interface AxisTrack {
   }[];
   /** Nodes that pick the first element and nothing else: the class token is read here. */
   readonly readouts: readonly string[];
+  /** Inputs that have an entry for every element of the axis and are not made from it: masks, positions. */
+  readonly sides: readonly Side[];
+  /** Values computed from the size of the axis alone. */
+  readonly adaptive: ReadonlySet<string>;
+}
+
+export interface Side {
+  readonly node: string;
+  readonly input: number;
+  /** Of the input, those that run over the sequence. */
+  readonly axes: readonly number[];
 }
 
 export type AxisResult =
   | ({ readonly ok: true } & AxisTrack)
   | { readonly ok: false; readonly node: string; readonly reason: string };
 
-/** @param axis the axis of `value` to follow; its size and all shapes after it have to be known */
-export function followAxis(graph: Graph, facts: Facts, value: string, axis: number): AxisResult {
+/**
+ * @param axis the axis of `value` to follow; its size and all shapes after it have to be known, as numbers or symbols
+ * @param end where the axis has its old size again: what reads this value is not looked at, and inputs with an entry for
+ * every element are listed before it; without it they are refused
+ */
+export function followAxis(
+  graph: Graph,
+  facts: Facts,
+  value: string,
+  axis: number,
+  end?: string,
+): AxisResult {
   const size = facts.value(value).shape?.[axis];
-  if (typeof size !== 'number')
+  if (size === undefined || size === null || (end === undefined && typeof size !== 'number'))
     return {
       ok: false,
       node: graph.producer(value)?.id ?? value,
       reason: 'the number of tokens is not known',
     };
-  const follower = new Follower(graph, facts, size);
+  const follower = new Follower(graph, facts, size, end);
   follower.axes.set(value, [axis]);
   for (const node of graph.order) {
     const reason = follower.visit(node);
     if (reason !== undefined) return { ok: false, node: node.id, reason };
   }
   for (const output of graph.outputs)
-    if (follower.axes.has(output.name))
+    if (follower.reaches(output.name))
       return {
         ok: false,
         node: graph.producer(output.name)?.id ?? output.name,
         reason: `every token reaches the output ${output.name}`,
       };
-  return { ok: true, axes: follower.axes, sizes: follower.sizes, readouts: follower.readouts };
+  const { axes, sizes, readouts, sides, adaptive } = follower;
+  return { ok: true, axes, sizes, readouts, sides, adaptive };
 }
 
 /** Undefined: the node's outputs are done. A string: why the axis cannot be followed through it. */
@@ -58,6 +80,7 @@ const ELEMENTWISE = new Set([
   ...['GreaterOrEqual', 'HardSigmoid', 'HardSwish', 'Identity', 'LeakyRelu', 'Less', 'LessOrEqual'],
   ...['Log', 'Max', 'Mean', 'Min', 'Mish', 'Mul', 'Neg', 'Not', 'Or', 'Pow', 'PRelu', 'QuickGelu'],
   ...[
+    'IsNaN',
     'QuantizeLinear',
     'Reciprocal',
     'Relu',
@@ -84,23 +107,32 @@ class Follower {
   readonly axes = new Map<string, readonly number[]>();
   readonly sizes: { node: string; input: number; entry: number }[] = [];
   readonly readouts: string[] = [];
+  readonly sides: Side[] = [];
   /** Values computed from the sequence's shape: they follow its size by themselves. */
-  readonly #adaptive = new Set<string>();
+  readonly adaptive = new Set<string>();
 
   constructor(
     private readonly graph: Graph,
     private readonly facts: Facts,
-    private readonly size: number,
+    private readonly size: number | string,
+    private readonly end: string | undefined,
   ) {}
 
+  /** Whether an output of the graph has fewer elements where the axis has. */
+  reaches(output: string): boolean {
+    return this.axes.has(output) || (this.end !== undefined && this.adaptive.has(output));
+  }
+
   visit(node: Node): Outcome {
-    if (captures(node).some((value) => this.axes.has(value)))
-      return `${node.op} reads the tokens inside its body`;
-    if (!node.inputs.some((input) => this.axes.has(input))) {
-      if (node.inputs.some((input) => this.#adaptive.has(input)))
-        for (const output of node.outputs) this.#adaptive.add(output);
+    const carries = (value: string) => value !== this.end && this.axes.has(value);
+    if (captures(node).some(carries)) return `${node.op} reads the tokens inside its body`;
+    if (!node.inputs.some(carries)) {
+      if (node.inputs.some((input) => this.adaptive.has(input)))
+        for (const output of node.outputs) this.adaptive.add(output);
       return undefined;
     }
+    if (this.end !== undefined && node.inputs.includes(this.end))
+      return 'it reads the end of the stream, and what comes before';
     return this.#carry(node);
   }
 
@@ -112,7 +144,7 @@ class Follower {
     switch (node.op) {
       case 'Shape':
       case 'Size':
-        for (const output of node.outputs) this.#adaptive.add(output);
+        for (const output of node.outputs) this.adaptive.add(output);
         return undefined;
       case 'Softmax':
       case 'LogSoftmax':
@@ -158,8 +190,9 @@ class Follower {
   #axesOf(node: Node, input = 0): readonly number[] {
     return this.axes.get(node.inputs[input] ?? '') ?? [];
   }
-  #shape(value: string): readonly number[] | undefined {
-    return fixedShape(this.facts.value(value).shape);
+  #shape(value: string): Shape | undefined {
+    const { shape } = this.facts.value(value);
+    return shape?.every((dim) => dim !== null) ? shape : undefined;
   }
   #rank(value: string): number {
     return this.facts.value(value).shape?.length ?? 0;
@@ -184,18 +217,28 @@ class Follower {
     for (const [i, input] of node.inputs.entries())
       for (const axis of this.#axesOf(node, i)) axes.add(axis + rank - this.#rank(input));
     for (const [i, input] of node.inputs.entries()) {
-      if (!input || this.#adaptive.has(input)) continue;
-      const own = this.#axesOf(node, i);
-      const offset = rank - this.#rank(input);
-      for (const axis of axes) {
-        const at = axis - offset;
-        const dim = this.facts.value(input).shape?.[at];
-        if (at >= 0 && dim !== 1 && !own.includes(at))
-          return `${input} has an entry for every token`;
-      }
+      if (!input) continue;
+      const missing = this.#missing(node, i, [...axes], rank);
+      if (missing.length === 0) continue;
+      if (this.end !== undefined) {
+        const { shape } = this.facts.value(input);
+        if (missing.some((axis) => shape?.[axis] !== this.size))
+          return `${input} has another number of entries than there are tokens`;
+        this.sides.push({ node: node.id, input: i, axes: missing });
+      } else if (!this.adaptive.has(input)) return `${input} has an entry for every token`;
     }
     for (const name of node.outputs) this.#set(name, [...axes]);
     return undefined;
+  }
+
+  /** Axes of an input that are broadcast to none and yet do not carry the sequence as the output's do. */
+  #missing(node: Node, i: number, axes: readonly number[], rank: number): number[] {
+    const input = node.inputs[i]!;
+    const own = this.#axesOf(node, i);
+    const { shape } = this.facts.value(input);
+    return axes
+      .map((axis) => axis - (rank - this.#rank(input)))
+      .filter((at) => at >= 0 && shape?.[at] !== 1 && !own.includes(at));
   }
 
   #rowNorm(node: Node): Outcome {
@@ -237,8 +280,9 @@ class Follower {
     const contractedA = this.#axesOf(node, 0).includes(rankA - 1);
     const contractedB = this.#axesOf(node, 1).includes(Math.max(0, rankB - 2));
     if (rankA < 2 || rankB < 2) return 'a product with a vector';
-    if (contractedA !== contractedB && !this.#adaptive.has(contractedA ? b : a))
-      return `${contractedA ? b : a} has an entry for every token`;
+    const other = contractedA ? b : a;
+    if (contractedA !== contractedB && (this.end !== undefined || !this.adaptive.has(other)))
+      return `${other} has an entry for every token`;
     const axes = [
       ...this.#axesOf(node, 0)
         .filter((axis) => axis !== rankA - 1)
@@ -281,8 +325,8 @@ class Follower {
     if (!from || !to) return 'its shape is not known';
     const moved: number[] = [];
     for (const axis of this.#axesOf(node)) {
-      const before = product(from.slice(0, axis));
-      const at = to.findIndex((dim, i) => dim === this.size && product(to.slice(0, i)) === before);
+      const before = extent(from.slice(0, axis));
+      const at = to.findIndex((dim, i) => dim === this.size && extent(to.slice(0, i)) === before);
       if (at < 0) return 'it merges or splits the tokens';
       moved.push(at);
       if (this.#numbers(node.inputs[1])?.[at] === this.size)
@@ -355,7 +399,7 @@ class Follower {
       const at = along.indexOf(axis);
       if (at < 0) continue;
       const [start, end] = [starts[at]!, ends[at]!];
-      if (start === 0 && end >= this.size) continue;
+      if (start === 0 && end >= (typeof this.size === 'number' ? this.size : ANY_SIZE)) continue;
       if (start !== 0 || end !== 1) return 'it slices the tokens';
       this.readouts.push(node.id);
       return undefined;
@@ -385,4 +429,12 @@ class Follower {
   }
 }
 
-const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
+/** As the end of a slice: all there is. */
+const ANY_SIZE = 2 ** 31 - 1;
+
+/** How many elements lie within, the same text for the same number. */
+function extent(dims: readonly Dim[]): string {
+  const numbers = dims.filter((dim) => typeof dim === 'number');
+  const symbols = dims.filter((dim) => typeof dim === 'string').sort();
+  return [numbers.reduce((a, b) => a * b, 1), ...symbols].join('·');
+}

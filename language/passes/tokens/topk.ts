@@ -8,11 +8,10 @@ import {
   type ResidualSum,
 } from '../../graph/match/attention';
 import { followAxis, type AxisTrack } from '../../graph/match/axis';
-import { inferShapes } from '../../graph/shapes/infer';
-import type { AttributeValue } from '../../onnx/model';
-import { int64Tensor, tensorNumbers } from '../../onnx/tensor';
 import { WhittleError } from '../../errors';
-import type { Pass, Refusal, SelectedSite, Site, Situation } from '../pass';
+import { Builder, int } from '../builder';
+import type { Pass, Refusal, Site, Situation } from '../pass';
+import { inOrder, inferAgain, shortenConstants } from '../tokenAxis';
 
 const ratio = z.number().gt(0).max(1).meta({ role: 'ratio', multipleOf: 0.001 });
 
@@ -112,17 +111,6 @@ const topk: Pass<Parameters, Decisions> = {
 };
 export default topk;
 
-function inOrder(graph: Graph, sites: readonly SelectedSite[]): SelectedSite[] {
-  const position = new Map(graph.order.map((node, i) => [node.id, i]));
-  return [...sites].sort((a, b) => position.get(a.node)! - position.get(b.node)!);
-}
-
-/** Shapes after an edit, for the same inputs. */
-function infer(graph: Graph, previous: Facts): Facts {
-  const inputs = new Map(graph.inputs.map(({ name }) => [name, previous.value(name).shape ?? []]));
-  return inferShapes(graph, { inputs, previous });
-}
-
 const coreAt = ({ graph, facts }: Situation, softmax: string): AttentionCore | undefined =>
   attentionCores(graph, facts).find((core) => core.softmax.id === softmax);
 
@@ -152,10 +140,16 @@ function blockOf({ graph, facts }: Situation, core: AttentionCore): Block | stri
   const stream = fixedShape(facts.value(residual.after).shape);
   if (stream?.length !== 3 || stream[0] !== batch || stream[1] !== keys)
     return 'its residual stream is not batch × tokens × width';
-  const track = followAxis(graph, facts, residual.after, 1);
-  if (!track.ok) return `${track.reason} (at ${track.node})`;
+  const track = trackOf({ graph, facts }, residual.after);
+  if (typeof track === 'string') return track;
   if (track.readouts.length === 0) return 'no class token is read at the end of the model';
   return { core, residual, track };
+}
+
+/** Where the tokens of a residual stream go, or why that cannot be told. */
+function trackOf({ graph, facts }: Situation, stream: string): AxisTrack | string {
+  const track = followAxis(graph, facts, stream, 1);
+  return track.ok ? track : `${track.reason} (at ${track.node})`;
 }
 
 /** Drops tokens at one stage; returns what is known of the values then, or why it could not. */
@@ -175,19 +169,16 @@ function reduce(
   const now = imageTokens(facts, scoring.core)!;
   if (tokens > now) return `${now} tokens are left here, fewer than the ${tokens} to keep`;
   if (tokens === now) return facts;
-  const track = followAxis(graph, facts, cut, 1);
-  if (!track.ok) return `${track.reason} (at ${track.node})`;
-  const edit = (target: Graph) => {
-    shortenConstants(target, track, tokens + 1);
-    insertSelection(target, facts, scoring.core.probabilities, cut, tokens, block.residual.sum);
-  };
+  const track = placement === 'inside' ? block.track : trackOf(situation, cut);
+  if (typeof track === 'string') return track;
   const trial = graph.fork();
-  edit(trial);
-  const shortened = infer(trial, facts);
+  shortenConstants(trial, track.sizes, () => tokens + 1);
+  insertSelection(trial, facts, scoring.core.probabilities, cut, tokens, block.residual.sum);
+  const shortened = inferAgain(trial, facts);
   const wrong = mismatch(graph, facts, shortened, track, tokens + 1);
   if (wrong !== undefined) return `the shape of ${wrong} cannot follow the number of tokens`;
-  edit(graph);
-  return infer(graph, shortened);
+  graph.become(trial);
+  return shortened;
 }
 
 /** The block whose residual stream this one continues. */
@@ -199,22 +190,6 @@ function blockAbove(situation: Situation, block: Block): Block | string {
   if (imageTokens(facts, above) !== imageTokens(facts, block.core))
     return 'the block above has another number of tokens';
   return blockOf(situation, above);
-}
-
-/** Writes the new size into constants that name the old one; other readers of the constant keep theirs. */
-function shortenConstants(graph: Graph, { sizes }: AxisTrack, size: number): void {
-  for (const { node: id, input, entry } of sizes) {
-    const node = graph.node(id)!;
-    const value = node.inputs[input]!;
-    const tensor = graph.constant(value);
-    if (!tensor) continue; // computed from shapes: it follows by itself, or the check below refuses
-    const elements = [...tensorNumbers(tensor)];
-    elements[entry] = size;
-    const name = graph.freshValue(`${value}_${size}`);
-    graph.setInitializer(int64Tensor(name, elements, [...tensor.dims]));
-    graph.setInput(id, input, name);
-    graph.removeUnused([value]);
-  }
 }
 
 /** A value whose shape is not what it should be after tokens were dropped, or undefined when all is well. */
@@ -271,90 +246,3 @@ function insertSelection(
 }
 
 const END = 2 ** 31 - 1;
-const int = (value: number): AttributeValue => ({ kind: 'int', value });
-const ints = (value: readonly number[]): AttributeValue => ({ kind: 'ints', value });
-
-/** Inserts nodes in the spelling of the model's operator set (11 or later). */
-class Builder {
-  constructor(
-    private readonly graph: Graph,
-    private readonly near: Node,
-    private readonly prefix: string,
-  ) {}
-
-  node(
-    op: string,
-    name: string,
-    inputs: readonly string[],
-    attributes: Readonly<Record<string, AttributeValue>> = {},
-  ): string {
-    const output = this.graph.freshValue(`${this.prefix}/${name}`);
-    this.graph.insert({ op, name: output, inputs, outputs: [output], attributes }, this.near);
-    return output;
-  }
-
-  constant(name: string, values: readonly number[]): string {
-    const value = this.graph.freshValue(`${this.prefix}/${name}`);
-    this.graph.setInitializer(int64Tensor(value, values));
-    return value;
-  }
-
-  /** @param ranges axis, start and end of each sliced axis */
-  slice(
-    value: string,
-    name: string,
-    ranges: readonly (readonly [number, number, number])[],
-  ): string {
-    const column = (at: 0 | 1 | 2, label: string) =>
-      this.constant(
-        `${name}_${label}`,
-        ranges.map((range) => range[at]),
-      );
-    return this.node('Slice', name, [
-      value,
-      column(1, 'starts'),
-      column(2, 'ends'),
-      column(0, 'axes'),
-    ]);
-  }
-
-  reduceMean(value: string, name: string, axes: readonly number[]): string {
-    const keepdims = int(0);
-    if (this.graph.opset < 18)
-      return this.node('ReduceMean', name, [value], { axes: ints(axes), keepdims });
-    return this.node('ReduceMean', name, [value, this.constant(`${name}_axes`, axes)], {
-      keepdims,
-    });
-  }
-
-  unsqueeze(value: string, name: string, axis: number): string {
-    if (this.graph.opset < 13) return this.node('Unsqueeze', name, [value], { axes: ints([axis]) });
-    return this.node('Unsqueeze', name, [value, this.constant(`${name}_axes`, [axis])]);
-  }
-
-  topk(
-    value: string,
-    name: string,
-    k: number,
-    order: { readonly largest: boolean; readonly sorted: boolean },
-  ): { values: string; indices: string } {
-    const [values, indices] = [`${name}_values`, `${name}_indices`].map((output) =>
-      this.graph.freshValue(`${this.prefix}/${output}`),
-    ) as [string, string];
-    this.graph.insert(
-      {
-        op: 'TopK',
-        name: `${this.prefix}/${name}`,
-        inputs: [value, this.constant(`${name}_k`, [k])],
-        outputs: [values, indices],
-        attributes: {
-          axis: int(-1),
-          largest: int(Number(order.largest)),
-          sorted: int(Number(order.sorted)),
-        },
-      },
-      this.near,
-    );
-    return { values, indices };
-  }
-}

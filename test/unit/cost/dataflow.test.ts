@@ -6,6 +6,7 @@ import {
   engineOf,
   foldedCycles,
   use,
+  waysWithin,
   type Engine,
 } from '../../../language/cost/dataflow';
 import { budgetOf, designOf } from '../../../language/cost/dataflowDesign';
@@ -100,7 +101,7 @@ describe('an engine', () => {
   it('packs two products of bytes into a DSP slice, and four of int4', () => {
     const dsps = (bits: number) => {
       const narrow = { ...conv, weightBits: bits, inputBits: bits };
-      const built = cheapest(buildable(narrow, zcu104), 196, { ...EVEN, lut: 1e6 })!;
+      const built = cheapest(waysWithin(buildable(narrow, zcu104), 196), { ...EVEN, lut: 1e6 })!;
       // All inputs and outputs at once; one requantiser for each output.
       expect(built).toMatchObject({ pe: 32, simd: 144, multipliers: 'DSP slices' });
       return built.use.dsp - 32;
@@ -112,7 +113,7 @@ describe('an engine', () => {
 
   it('goes where resources are cheap', () => {
     const at = (prices: Partial<typeof EVEN>) =>
-      cheapest(buildable(conv, zcu104), 20_000, { ...EVEN, ...prices })!;
+      cheapest(waysWithin(buildable(conv, zcu104), 20_000), { ...EVEN, ...prices })!;
     expect(at({ dsp: 1e3 }).multipliers).toBe('look-up tables');
     expect(at({ bram18: 1e3, lut: 10 }).memory).toBe('Ultra RAM');
     expect(at({ trafficBytes: 1e-9 }).memory).toBe('memory beside the device');

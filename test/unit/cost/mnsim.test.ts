@@ -90,6 +90,12 @@ describe.each(totals)('$net, $config', (total) => {
     expect((result.total.latencyMs * 1e6) / given.latencyNs!).toBeCloseTo(1, 4);
   });
 
+  it('takes the time of all layers at once', () => {
+    const { latencyMs, intervalMs } = result.pipeline!;
+    expect(Math.abs((latencyMs * 1e6) / given.pipelinedNs! - 1)).toBeLessThan(0.0006);
+    expect(intervalMs).toBeLessThan(latencyMs);
+  });
+
   it('takes the energy, by component', () => {
     const parts = result.energyPartsMj!;
     const ratio = (part: string, nj: number) => (parts[part]! * 1e6) / nj;

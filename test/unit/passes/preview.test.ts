@@ -48,6 +48,11 @@ const tokens: Draw = (random) => {
   keep.sort((a, b) => b - a);
   return { pass: 'tokens.topk', keep, placement };
 };
+const dropped: Draw = (random) => ({
+  pass: 'tokens.agile',
+  remove: oneOf(random, [0, 0.1, 0.5, 0.9]),
+  from: 1 + integerBelow(random, 6),
+});
 const assign =
   (at: readonly string[]): Draw =>
   (random) => ({
@@ -86,6 +91,8 @@ const CASES: [model: string, name: string, rounds: number, ...draws: Draw[]][] =
   ['text-llama', 'prune.magnitude', 1, prune(['**', '/layers.*/mlp'])],
   ['text-llama', 'quantize.int8', 1, quantise(['**', '/layers.*/mlp'])],
   ['text-llama', 'quantize.agile', 2, agile],
+  ['text-llama', 'tokens.agile', 2, dropped],
+  ['text-llama', 'fewer tokens and fewer bits', 1, dropped, agile],
   ['shapes-vit', 'all that change the file', 1, tokens, prune(['**']), quantise(['**'])],
 ];
 

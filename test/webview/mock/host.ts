@@ -357,6 +357,7 @@ export class MockHost {
           bound: cost.bound,
           basis: device.basis,
           confidence: confidenceOn(device, free.length > 0 ? null : cost.latencyMs.after),
+          pipeline: device.kind === 'reram' ? { latencyMs: 1.9, intervalMs: 1.4 } : null,
           resources: device.kind === 'fpga' ? { dsp: 1926, lut: 49_812, bram: 771 } : null,
           warnings:
             device.kind === 'reram'

@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { WhittleError } from '../../errors';
+import type { Facts } from '../../graph/facts';
+import { attentionCores } from '../../graph/match/attention';
+import type { Shape } from '../../onnx/model';
+import type { Pass, Refusal, SelectedSite, Site, Situation } from '../pass';
+import { inferAgain, inOrder } from '../tokenAxis';
+import { cutAt, stretchOf, type Cut, type Stretch } from './agile/stream';
+import { PARTS, writeStretch } from './agile/write';
+
+const parameters = z.strictObject({
+  remove: z.number().min(0).max(0.95).default(0.1).meta({
+    title: 'Remove',
+    description:
+      'Share of the tokens that are gone behind the last stage; each stage removes alike',
+    role: 'ratio',
+    multipleOf: 0.001,
+  }),
+  from: z.number().int().min(1).optional().meta({
+    title: 'From',
+    description:
+      'Without `at`: the first attention that removes tokens, counted from 1; by default those of the second half do',
+  }),
+});
+type Parameters = z.infer<typeof parameters>;
+
+interface Decisions {
+  /** Of the tokens that come to a stage, in parts of 10⁹. */
+  readonly parts: number;
+}
+
+const agile: Pass<Parameters, Decisions> = {
+  id: 'tokens.agile',
+  title: 'Agile-Quant token pruning',
+  family: 'tokens',
+  summary:
+    'Language models go on without the tokens that attend least to the first one; behind the last layer they come back as they were, so that every token is predicted. Counts follow the length of what comes in. Not for decoding with a cache of keys.',
+  paper: {
+    title: 'Agile-Quant: Activation-Guided Quantization for Faster Inference of LLMs on the Edge',
+    authors: 'Shen, Dong, Lu, Kong, Li, Lin, Wu, Wang',
+    venue: 'AAAI 2024',
+  },
+  parameters,
+  needs: () => [],
+
+  sites(situation) {
+    const sites: Site[] = [];
+    const refused: Refusal[] = [];
+    for (const core of attentionCores(situation.graph, situation.facts)) {
+      const node = core.softmax.id;
+      const cut = cutAt(situation, core);
+      const stretch = typeof cut === 'string' ? cut : stretchOf(situation, [cut]);
+      if (typeof stretch === 'string') refused.push({ node, reason: stretch });
+      else sites.push({ node });
+    }
+    return { sites, refused };
+  },
+
+  defaultSites(sites, { from = Math.floor(sites.length / 2) + 1 }) {
+    if (from > sites.length)
+      throw new WhittleError(
+        `tokens are to go from attention ${from} on, and only ${sites.length} can take it`,
+      );
+    return sites.slice(from - 1).map((site) => ({ ...site, entry: 0 }));
+  },
+
+  plan: (request) => Promise.resolve(agile.standIn(request)),
+
+  /** γ = 1 − (1 − β)^(1/|L|). */
+  standIn: ({ sites, parameters: { remove } }) => ({
+    parts: Math.round(PARTS * (1 - (1 - remove) ** (1 / sites.length))),
+  }),
+
+  rewrite({ graph, facts, sites }, { parts }) {
+    const refuse = (reason: string) => sites.map(({ node }) => ({ node, reason }));
+    const stretch = stretchAt({ graph, facts }, sites);
+    if (typeof stretch === 'string') return refuse(stretch);
+    if (parts === 0) return [];
+    const trial = graph.fork();
+    const selections = writeStretch(trial, facts, stretch, parts);
+    const after = inferAgain(trial, facts);
+    const wrong = mismatch(
+      { graph, facts },
+      after,
+      stretch,
+      selections.map(({ indices }) => after.value(indices).shape?.[0] ?? null),
+    );
+    if (wrong !== undefined)
+      return refuse(`the shape of ${wrong} cannot follow the number of tokens`);
+    writeStretch(graph, facts, stretch, parts);
+    return [];
+  },
+};
+export default agile;
+
+function stretchAt(situation: Situation, sites: readonly SelectedSite[]): Stretch | string {
+  const cores = new Map(
+    attentionCores(situation.graph, situation.facts).map((core) => [core.softmax.id, core]),
+  );
+  const cuts: Cut[] = [];
+  for (const { node } of inOrder(situation.graph, sites)) {
+    const core = cores.get(node);
+    const cut = core ? cutAt(situation, core) : 'its attention is gone';
+    if (typeof cut === 'string') return cut;
+    cuts.push(cut);
+  }
+  return stretchOf(situation, cuts);
+}
+
+/** A value whose shape is not what it should be with fewer tokens, or undefined when all is well. */
+function mismatch(
+  { graph, facts }: Situation,
+  after: Facts,
+  { track, depths }: Stretch,
+  left: Shape,
+): string | undefined {
+  for (const [value, axes] of track.axes) {
+    const depth = depths.get(graph.producer(value)!.id);
+    if (depth === undefined) continue; // the first cut itself keeps its tokens
+    const expected = facts
+      .value(value)
+      .shape?.map((dim, axis) => (axes.includes(axis) ? left[depth - 1]! : dim));
+    if (after.value(value).shape?.join() !== expected?.join()) return value;
+  }
+  return graph.outputs.find(
+    ({ name }) => facts.value(name).shape?.join() !== after.value(name).shape?.join(),
+  )?.name;
+}
