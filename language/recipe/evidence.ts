@@ -61,6 +61,9 @@ type Capture = Extract<Task, { readonly values: readonly string[] }>;
 type Ask<T> = T extends Task ? Omit<T, 'model' | 'data' | 'shapes'> : never;
 
 class Measuring {
+  /** Samples that the model takes at once, once that is known. */
+  #takes: number | undefined;
+
   constructor(
     private readonly graph: Graph,
     private readonly options: EvidenceOptions,
@@ -88,7 +91,12 @@ class Measuring {
   async grams(values: readonly string[], graph?: Graph): Promise<ReadonlyMap<string, Gram>> {
     if (values.length === 0) return new Map();
     return this.#throughFile(
-      async (into) => (await this.capture({ kind: 'grams', values, into }, graph)).grams,
+      async (into) => {
+        const takes = this.#takes;
+        const answer = await this.capture({ kind: 'grams', values, into, takes }, graph);
+        this.#takes = answer.takes;
+        return answer.grams;
+      },
       ({ rows, size, start }, file) => ({
         rows,
         size,

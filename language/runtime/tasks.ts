@@ -120,10 +120,14 @@ export interface ChannelStatistics {
 export interface GramsRequest extends CaptureRequest {
   /** The file to write the matrices to. */
   readonly into: string;
+  /** What an earlier answer told of the same model with other weights; default: it is tried. */
+  readonly takes?: number | undefined;
 }
 
 export interface Grams extends Basis {
   readonly grams: ReadonlyMap<string, GramPlace>;
+  /** Samples that the model takes at once. */
+  readonly takes: number;
   readonly skipped: ReadonlyMap<string, string>;
 }
 

@@ -38,7 +38,8 @@ export async function grams(request: GramsRequest, context: Context): Promise<Gr
   } finally {
     writer.close();
   }
-  return { ...basisOf(dataset), samples, grams: places, skipped: surveyed.skipped };
+  const { skipped, takes } = surveyed;
+  return { ...basisOf(dataset), samples, grams: places, skipped, takes };
 }
 
 const bytesOf = ({ dims }: Surveyed): number => 8 * (dims.at(-1) ?? 1) ** 2;

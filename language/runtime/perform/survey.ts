@@ -5,7 +5,7 @@ import type { Model } from '../../onnx/model';
 import { elementCount } from '../../onnx/tensor';
 import type { Context } from '../perform';
 import type { Session } from '../session';
-import type { CaptureRequest } from '../tasks';
+import type { CaptureRequest, GramsRequest } from '../tasks';
 import { batchSize } from './data';
 import { floatsAmong, ModelCopy, outputTypes, requireValues, type FloatType } from './exposing';
 
@@ -19,21 +19,23 @@ export interface Survey {
   readonly values: ReadonlyMap<string, Surveyed>;
   /** The values that cannot be looked at, with the reason. */
   readonly skipped: ReadonlyMap<string, string>;
-  /** Samples to run at once. */
+  /** Samples that the model takes at once. */
+  readonly takes: number;
+  /** Samples to run at once: not more than keeps memory in bounds. */
   readonly batch: number;
 }
 
 export async function survey(
   model: Model,
-  request: CaptureRequest,
+  request: CaptureRequest & Pick<GramsRequest, 'takes'>,
   dataset: Dataset,
   context: Context,
 ): Promise<Survey> {
   const wanted = requireValues(Graph.of(model), request.values, request.model);
-  if (wanted.length === 0) return { values: new Map(), skipped: new Map(), batch: 1 };
+  if (wanted.length === 0) return { values: new Map(), skipped: new Map(), takes: 1, batch: 1 };
   const copy = new ModelCopy(model);
   for (const value of wanted) copy.expose(value);
-  const outputs = model.graph.outputs.map(({ name }) => copy.expose(name));
+  const outputs = request.takes ? [] : model.graph.outputs.map(({ name }) => copy.expose(name));
   const session = await copy.open({ optimisation: 'basic', threads: request.threads }, context);
   const { types, skipped } = floatsAmong(wanted, outputTypes(session));
   const binding = dataset.bind(session.inputs, request.shapes);
@@ -47,11 +49,11 @@ export async function survey(
       else values.set(value, { type: types.get(value)!, dims });
     }
   }
-  const batch = await batchSize(binding, withOutputs(session, outputs));
+  const takes = request.takes ?? (await batchSize(binding, withOutputs(session, outputs)));
   await session.release();
   const largest = Math.max(1, ...[...values.values()].map(({ dims }) => elementCount(dims)));
   const most = Math.max(1, Math.floor(MAX_ELEMENTS / largest));
-  return { values, skipped, batch: Math.min(batch, most) };
+  return { values, skipped, takes, batch: Math.min(takes, most) };
 }
 
 /** Values that leave ONNX Runtime at a time, of one sample. */
