@@ -398,6 +398,11 @@ export interface Roofline {
   readonly besideMs: Change;
 }
 
+/** A roofline that belongs to no view. */
+export type TargetRoofline = Omit<Roofline, 'layers'> & {
+  readonly layers: readonly Omit<RooflineLayer, 'shown'>[];
+};
+
 export interface RooflineLayer {
   /** Id of the layer after the recipe. */
   readonly node: string;
@@ -751,6 +756,8 @@ export interface Report {
   readonly checks?: ResultChecks;
   /** The recipe's budget; absent where it names none. */
   readonly budget?: readonly BudgetReport[];
+  /** Of each target, before and after. */
+  readonly rooflines?: readonly TargetRoofline[];
 }
 
 export type NumberKind = 'exact' | 'modelled' | 'measured';
