@@ -370,6 +370,8 @@ export interface NodeDetails {
     readonly utilisation: number | null;
     readonly terms: readonly { readonly name: string; readonly ms: number }[];
     readonly mapping: string | null;
+    /** Why it runs on the processor beside the target; of several layers, each reason once. */
+    readonly unsupported: string | null;
     readonly basis: string;
   }[];
 }

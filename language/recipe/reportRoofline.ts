@@ -7,7 +7,7 @@ import { changeText, ms } from './reportTable';
 
 type Layer = TargetRoofline['layers'][number];
 
-const WIDTH = 720;
+const WIDTH = 760;
 const HEIGHT = 320;
 const LEFT = 52;
 /** Where the plot ends and the names of the flat roofs begin. */
@@ -100,7 +100,7 @@ function roofNames({ compute, memory }: TargetRoofline, y: Axis): string {
   const tops = spread(wanted, LABEL_GAP, BOTTOM - LABEL_GAP * (memory.length + 1));
   const flat = compute.map(
     ({ name, gmacPerS }, i) =>
-      `<path class="leader" d="M${RIGHT} ${px(wanted[i]!)}L${RIGHT + 10} ${px(tops[i]!)}"/><text x="${RIGHT + 14}" y="${px(tops[i]! + 4)}">${escape(shortened(name))} ${plain(gmacPerS)}<title>${escape(`${name}: ${plain(gmacPerS)} GMAC/s`)}</title></text>`,
+      `<path class="leader" d="M${RIGHT} ${px(wanted[i]!)}L${RIGHT + 10} ${px(tops[i]!)}"/><text x="${RIGHT + 14}" y="${px(tops[i]! + 4)}">${escape(shortened(`${plain(gmacPerS)} ${name}`))}<title>${escape(`${name}: ${plain(gmacPerS)} GMAC/s`)}</title></text>`,
   );
   const slopes = memory.map(
     ({ name, gbPerS }, i) =>
@@ -109,7 +109,7 @@ function roofNames({ compute, memory }: TargetRoofline, y: Axis): string {
   return [...flat, ...slopes].join('');
 }
 
-const MOST_LETTERS = 26;
+const MOST_LETTERS = 32;
 const shortened = (name: string): string =>
   name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS - 1)}…` : name;
 
