@@ -370,6 +370,8 @@ export interface NodeDetails {
     readonly utilisation: number | null;
     readonly terms: readonly { readonly name: string; readonly ms: number }[];
     readonly mapping: string | null;
+    /** Why it runs on the processor beside the target; of several layers, each reason once. */
+    readonly unsupported: string | null;
     readonly basis: string;
   }[];
 }
@@ -397,6 +399,11 @@ export interface Roofline {
   /** Latency that belongs to no layer: what every run takes, transfers. */
   readonly besideMs: Change;
 }
+
+/** A roofline that belongs to no view. */
+export type TargetRoofline = Omit<Roofline, 'layers'> & {
+  readonly layers: readonly Omit<RooflineLayer, 'shown'>[];
+};
 
 export interface RooflineLayer {
   /** Id of the layer after the recipe. */
@@ -751,6 +758,8 @@ export interface Report {
   readonly checks?: ResultChecks;
   /** The recipe's budget; absent where it names none. */
   readonly budget?: readonly BudgetReport[];
+  /** Of each target, before and after. */
+  readonly rooflines?: readonly TargetRoofline[];
 }
 
 export type NumberKind = 'exact' | 'modelled' | 'measured';

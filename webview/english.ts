@@ -249,6 +249,7 @@ export const ENGLISH = {
   'node.constant': 'constant',
   'why.bound': 'bound by {bound}',
   'why.utilisation': '{share} of peak',
+  'why.unsupported': 'Runs on the processor beside it: {reason}',
   'activations.title': 'Activations',
   'activations.hint': 'Ranges, outliers and attention, measured on samples of the recipe.',
   'activations.measure': 'Measure',

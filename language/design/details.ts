@@ -174,6 +174,8 @@ function whyOn(
       ]
         .filter((text) => text !== null)
         .join('. ') || null,
+    unsupported:
+      [...new Set(layers.flatMap((layer) => layer.unsupported ?? []))].join('; ') || null,
     basis: describeBasis(target),
   };
 }

@@ -63,6 +63,8 @@ export interface TargetTraits {
     readonly totalMs: number;
     readonly layersMs: ReadonlyMap<string, number>;
   };
+  /** How fast values come from other targets, and how long until the first does. */
+  readonly link: { readonly gbPerS: number; readonly fixedUs: number };
   /** Of targets that hold weights in crossbars. */
   readonly crossbars?: CrossbarTraits;
 }

@@ -5,6 +5,7 @@ import { counts } from '../cost/counts';
 import type { TargetEstimate } from '../cost/cost';
 import { estimate } from '../cost/estimate';
 import { describeBasis, type TargetProfile } from '../cost/profile';
+import { rooflineBetween } from '../cost/roofline';
 import { workloads } from '../cost/workloads';
 import type { Situation } from '../passes/pass';
 import {
@@ -103,6 +104,14 @@ export async function makeReport(request: ReportRequest): Promise<Report> {
     kinds: KINDS,
     checks: checks.checks,
     ...(budget.length && { budget }),
+    rooflines: profiles.map((profile, at) => {
+      const costed = ({ counted: { graph, facts }, costs }: Costed) => ({
+        graph,
+        facts,
+        cost: costs[at]!,
+      });
+      return rooflineBetween(costed(first), costed(last), profile, resolve);
+    }),
     layers: layerReports(first.counted, last.counted, profiles, first.costs, last.costs),
   };
 }
@@ -126,6 +135,7 @@ const KINDS: Readonly<Record<string, NumberKind>> = {
   '*.targets.latencyMs': 'modelled',
   '*.targets.energyMj': 'modelled',
   'layers.latencyMs': 'modelled',
+  rooflines: 'modelled',
   fidelity: 'measured',
   measured: 'measured',
 };

@@ -1,7 +1,18 @@
 /** A report as one HTML file that needs nothing else: no script, no font, no address. */
 import path from 'node:path';
-import { MADE_UP_INPUTS, type Change, type LayerReport, type Report } from '../protocol';
-import { bytes, isOverBudget, ms, relative, reportRemarks, reportRows, whole } from './reportTable';
+import { MADE_UP_INPUTS, type LayerReport, type Report } from '../protocol';
+import { badge, escape, table } from './htmlPieces';
+import { ROOFLINE_STYLE, rooflineSections } from './reportRoofline';
+import {
+  bytes,
+  changeText,
+  isOverBudget,
+  ms,
+  relative,
+  reportRemarks,
+  reportRows,
+  whole,
+} from './reportTable';
 
 export function reportHtml(report: Report): string {
   const { model, recipe, output, createdAt, environment, measured } = report;
@@ -13,7 +24,7 @@ export function reportHtml(report: Report): string {
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${escape(title)}</title>
-<style>${STYLE}</style>
+<style>${STYLE}${ROOFLINE_STYLE}</style>
 </head>
 <body>
 <h1>${escape(title)}</h1>
@@ -36,6 +47,7 @@ ${stepTable(report)}
 ${outputTable(report)}
 ${waterfalls(report)}
 ${chart(report)}
+${(report.rooflines ?? []).map(rooflineSections).join('\n')}
 ${layerTable(report)}
 <h2>Files and environment</h2>
 ${table(
@@ -202,34 +214,6 @@ function layerTable({ layers, after: { targets } }: Report): string {
   return `<h2>Layers</h2><details><summary>${layers.length} layers</summary>
 ${table(['Layer', 'Operator', `MACs ${exact}`, `Weights ${exact}`, ...heads], rows)}</details>`;
 }
-
-function changeText(change: Change | undefined, show: (value: number) => string): string {
-  if (!change) return '–';
-  const text = (value: number | null) => (value === null ? 'unknown' : show(value));
-  const { before, after } = change;
-  return before === after ? text(before) : `${text(before)} → ${text(after)}`;
-}
-
-// ---- pieces
-
-/** Cells are HTML already. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[], tag: 'th' | 'td') =>
-    `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join('')}</tr>`;
-  const top = head.some((cell) => cell !== '') ? `<thead>${line(head, 'th')}</thead>` : '';
-  return `<table>${top}<tbody>${rows.map((row) => line(row, 'td')).join('\n')}</tbody></table>`;
-}
-
-const badge = (kind: string): string => `<span class="kind ${kind}">${kind}</span>`;
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-const escape = (text: string): string => text.replace(/[&<>"']/g, (c) => ENTITIES[c]!);
 
 const STYLE = `
 :root { color-scheme: light dark; --quiet: #666; --line: #8883; --before: #999; --after: #2a7de1; --gain: #2a9d4a; --loss: #d1432f; }

@@ -125,6 +125,53 @@ const budget = z.object({
   kept: z.boolean(),
 });
 
+const place = z.object({
+  macsPerByte: z.number().meta({
+    description: 'Multiply-accumulates per byte that the layer reads and writes',
+  }),
+  gmacPerS: z.number(),
+});
+
+const roofline = z.object({
+  target: z.string(),
+  title: z.string(),
+  none: z.string().nullable().meta({ description: 'Why the target has no roofline' }),
+  compute: z
+    .array(z.object({ name: z.string(), gmacPerS: z.number() }))
+    .readonly()
+    .meta({ description: 'What arithmetic achieves at best, the highest first' }),
+  memory: z
+    .array(z.object({ name: z.string(), gbPerS: z.number() }))
+    .readonly()
+    .meta({ description: 'How fast data can come, the fastest first' }),
+  layers: z
+    .array(
+      z.object({
+        node: z.string(),
+        op: z.string(),
+        bound: z.string(),
+        latencyMs: z.number(),
+        share,
+        at: place,
+        before: place.nullable().meta({ description: 'Where it stood, if it has moved' }),
+      }),
+    )
+    .readonly(),
+  families: z
+    .array(
+      z.object({
+        family: z.string(),
+        layers: z.number().int(),
+        latencyMs: change,
+        macs: change,
+        share,
+      }),
+    )
+    .readonly()
+    .meta({ description: 'Totals by kind of layer, the dearest first' }),
+  besideMs: change.meta({ description: 'Latency that belongs to no layer' }),
+});
+
 export const reportSchema = z
   .object({
     version: z.literal(1),
@@ -144,6 +191,7 @@ export const reportSchema = z
     ),
     checks: z.exactOptional(checks),
     budget: z.exactOptional(z.array(budget).readonly()),
+    rooflines: z.exactOptional(z.array(roofline).readonly()),
   })
   .meta({
     title: 'Report of Whittle',

@@ -1,5 +1,5 @@
 /** The numbers of a report as rows, for every form that it is shown in. */
-import type { BudgetReport, NumberKind, Report } from '../protocol';
+import type { BudgetReport, Change, NumberKind, Report } from '../protocol';
 
 export interface ReportRow {
   readonly name: string;
@@ -116,4 +116,12 @@ export function relative(before: number | null, after: number | null): string {
   const change = after / before - 1;
   if (change === 0) return '±0 %';
   return `${change > 0 ? '+' : '−'}${Math.abs(100 * change).toFixed(1)} %`;
+}
+
+/** Before and after, or one where they are the same. */
+export function changeText(change: Change | undefined, show: (value: number) => string): string {
+  if (!change) return '–';
+  const text = (value: number | null) => (value === null ? 'unknown' : show(value));
+  const { before, after } = change;
+  return before === after ? text(before) : `${text(before)} → ${text(after)}`;
 }

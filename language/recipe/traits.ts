@@ -12,6 +12,7 @@ export function traitsOf(profile: TargetProfile, graph: Graph, facts: Facts): Ta
   return {
     id: profile.id,
     granularity: granularityOf(profile),
+    link: profile.link,
     runs: (op) => operatorKind(op) === 'free' || runs(profile, op),
     unsupported(node) {
       reasons ??= unsupportedLayers(profile, graph, facts);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { logAxis, slopeNames, spread } from '../../webview/roofline/scale';
+import { logAxis, slopeNames, spread } from '../../language/drawing/scale';
 
 describe('logAxis', () => {
   it('places decades evenly and leaves room at the ends', () => {

@@ -29,7 +29,8 @@ export function Why({ why, unknown }: WhyProps) {
 }
 
 function TargetReason({ reason, shown }: { readonly reason: Reason; readonly shown: boolean }) {
-  const { title, latencyMs, energyMj, bound, utilisation, terms, mapping, basis } = reason;
+  const { title, latencyMs, energyMj, bound, utilisation, terms, basis } = reason;
+  const { mapping, unsupported } = reason;
   const largest = Math.max(...terms.map(({ ms }) => ms));
   const total = terms.reduce((sum, { ms }) => sum + ms, 0);
   const facts = [
@@ -64,6 +65,11 @@ function TargetReason({ reason, shown }: { readonly reason: Reason; readonly sho
         </>
       )}
       {facts.length > 0 && <p>{facts.join(' · ')}</p>}
+      {unsupported !== null && (
+        <p className="problem problem-warning">
+          {text('why.unsupported', { reason: unsupported })}
+        </p>
+      )}
       {mapping !== null && <p>{mapping}</p>}
       <p className="quiet">{basis}</p>
     </div>

@@ -1,11 +1,11 @@
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent } from 'react';
+import { extent, logAxis, slopeNames, spread, type Axis } from '../../language/drawing/scale';
 import type { Roofline, RooflineLayer, RooflinePlace } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
 import { useWantedFocus } from '../app/useWantedFocus';
 import { text } from '../strings';
 import { isChosen } from './layerTable';
 import { Mark } from './mark';
-import { extent, logAxis, slopeNames, spread, type Axis } from './scale';
 import { bandwidth, layerWords, placeWords, rate, timeWords } from './words';
 
 const LEFT = 56;

@@ -1,4 +1,5 @@
 import { useRef } from 'react';
+import { BOUNDS } from '../../language/drawing/marks';
 import type { Roofline } from '../../language/protocol';
 import { useApp, useView } from '../app/context';
 import { useWantedFocus } from '../app/useWantedFocus';
@@ -8,7 +9,7 @@ import { text, type StringKey } from '../strings';
 import { Chart } from './chart';
 import { Families } from './families';
 import { LayerTable } from './layerTable';
-import { BOUNDS, Mark } from './mark';
+import { Mark } from './mark';
 
 /** More would cover each other; the cheapest are left out, and it is said. */
 const MOST_LAYERS = 400;

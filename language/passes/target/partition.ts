@@ -5,7 +5,7 @@ import { packedBytes } from '../../onnx/schema';
 import { assignableSites } from '../assignable';
 import { Cut } from '../cut';
 import { macsOf } from '../macs';
-import type { Pass, Refusal, StepRequest } from '../pass';
+import type { Pass, Refusal, StepRequest, TargetTraits } from '../pass';
 import { traitsOf } from '../traits';
 
 const target = (title: string, description: string) =>
@@ -29,7 +29,7 @@ const partition: Pass<Parameters, Decisions> = {
   title: 'Partition',
   family: 'target',
   summary:
-    'Splits a model between an accelerator and the processor beside it: layers with products stay on the accelerator where it runs them, operators that it lacks go beside it, and everything else goes where the fewest values, and then the fewest bytes, have to be moved. The split is the cheapest there is (a minimum cut). The model file stays as it is.',
+    'Splits a model between an accelerator and the processor beside it: layers with products stay on the accelerator where it runs them, operators that it lacks go beside it, and everything else goes where the fewest values have to be moved; of splits that move equally many, where layers and transfers take the least time by the cost models. The split is the cheapest there is (a minimum cut). The model file stays as it is.',
   parameters,
   needs: () => [],
 
@@ -55,6 +55,8 @@ function decide(request: StepRequest<Parameters>): Decisions {
   const refused: Refusal[] = [];
   const cut = new Cut();
   const vertices = new Map<string, number>();
+  /** Nodes that may run on either side. */
+  const open: string[] = [];
   for (const { node: id } of sites) {
     const reason = accelerator.unsupported(id);
     const other = reason === undefined ? undefined : processor.unsupported(id);
@@ -66,12 +68,32 @@ function decide(request: StepRequest<Parameters>): Decisions {
     vertices.set(id, vertex);
     if (reason !== undefined) cut.edge(vertex, Cut.SINK, Infinity);
     else if (macsOf(facts, graph.node(id)!) > 0) cut.edge(Cut.SOURCE, vertex, Infinity);
+    else open.push(id);
   }
-  addTransfers(cut, { graph, facts }, (node) => vertices.get(node.id) ?? Cut.SOURCE);
+  const moved = valuesOf(graph, facts);
+  const movingMs = moved.map((value) => transferMs(bytesOf(value, facts), accelerator, processor));
+  const msOn = (traits: TargetTraits) => {
+    const { layersMs } = traits.latencies({ graph, facts });
+    return (id: string) => layersMs.get(id) ?? 0;
+  };
+  const [here, beside] = [msOn(accelerator), msOn(processor)];
+  // A whole for each transfer; all times together are less than one.
+  const all = [...movingMs, ...open.map((id) => here(id) + beside(id))].reduce((a, b) => a + b, 0);
+  const share = (ms: number) => ms / (2 * all + Number.MIN_VALUE);
+  for (const id of open) {
+    cut.edge(vertices.get(id)!, Cut.SINK, share(here(id)));
+    cut.edge(Cut.SOURCE, vertices.get(id)!, share(beside(id)));
+  }
+  const prices = new Map(moved.map((value, at) => [value, 1 + share(movingMs[at]!)]));
+  addTransfers(cut, graph, prices, (node) => vertices.get(node.id) ?? Cut.SOURCE);
   const onAccelerator = cut.sourceSide();
-  const beside = [...vertices].filter(([, vertex]) => !onAccelerator.has(vertex));
-  return { beside: beside.map(([id]) => id), refused };
+  const apart = [...vertices].filter(([, vertex]) => !onAccelerator.has(vertex));
+  return { beside: apart.map(([id]) => id), refused };
 }
+
+/** Over the slower of two links. */
+const transferMs = (bytes: number, { link: a }: TargetTraits, { link: b }: TargetTraits): number =>
+  bytes / (Math.min(a.gbPerS, b.gbPerS) * 1e6) + Math.max(a.fixedUs, b.fixedUs) / 1e3;
 
 /**
  * A value that is made on one side is moved once, however many readers it has on the other. Inputs and outputs of the
@@ -79,21 +101,17 @@ function decide(request: StepRequest<Parameters>): Decisions {
  */
 function addTransfers(
   cut: Cut,
-  { graph, facts }: { readonly graph: Graph; readonly facts: Facts },
+  graph: Graph,
+  prices: ReadonlyMap<string, number>,
   vertexOf: (node: Node) => number,
 ): void {
-  const moved = valuesOf(graph, facts);
-  const bytes = moved.map((value) => bytesOf(value, facts));
-  const all = bytes.reduce((a, b) => a + b, 0);
-  moved.forEach((value, at) => {
-    // A whole for each transfer; all bytes together are less than one.
-    const price = 1 + bytes[at]! / (2 * all + 1);
+  for (const [value, price] of prices) {
     const maker = graph.producer(value);
     const from = maker ? vertexOf(maker) : Cut.SOURCE;
     const readers = new Set(graph.consumers(value).map(vertexOf));
     if (graph.isOutput(value)) readers.add(Cut.SOURCE);
     readers.delete(from);
-    if (readers.size === 0) return;
+    if (readers.size === 0) continue;
     const outward = cut.vertex();
     const inward = cut.vertex();
     cut.edge(from, outward, price);
@@ -102,7 +120,7 @@ function addTransfers(
       cut.edge(outward, reader, Infinity);
       cut.edge(reader, inward, Infinity);
     }
-  });
+  }
 }
 
 /** Values that exist at run time. */

@@ -143,6 +143,14 @@ describe('a design', () => {
     }
   });
 
+  it('is solved once for the same engines, and the same whatever was solved before', () => {
+    const first = designOf([conv, conv], use({}), zcu104);
+    const other = designOf([conv], use({}), zcu104);
+    expect(designOf([conv, conv], use({}), zcu104)).toBe(first);
+    expect(other.built).toHaveLength(1);
+    expect(designOf([conv, conv], use({}), { ...zcu104 })).toEqual(first);
+  });
+
   it('is slower on less, and as fast as possible with plenty', () => {
     const interval = (profile: DataflowProfile) =>
       designOf([conv, conv], use({}), profile).intervalCycles;

@@ -79,6 +79,48 @@ const report: Report = {
     { what: 'latency', target: 'mobile.a', limit: 3.5, actual: 3, kind: 'modelled', kept: true },
     { what: 'drop', limit: 0.01, actual: 0.0111, kind: 'measured', kept: false },
   ],
+  rooflines: [
+    {
+      target: 'mobile.a',
+      title: 'Phone <A>',
+      none: null,
+      compute: [
+        { name: '3×3 <convolution>', gmacPerS: 80 },
+        { name: '1×1 convolution', gmacPerS: 79 },
+      ],
+      memory: [{ name: 'weights', gbPerS: 4 }],
+      layers: [
+        {
+          node: '<conv>',
+          op: 'Conv',
+          bound: 'weight bandwidth',
+          latencyMs: 2,
+          share: 2 / 3,
+          at: { macsPerByte: 12, gmacPerS: 40 },
+          before: { macsPerByte: 4, gmacPerS: 30 },
+        },
+        {
+          node: 'fc',
+          op: 'Gemm',
+          bound: 'hidden',
+          latencyMs: 0.5,
+          share: 1 / 6,
+          at: { macsPerByte: 0.25, gmacPerS: 1 },
+          before: null,
+        },
+      ],
+      families: [
+        {
+          family: 'convolution',
+          layers: 1,
+          latencyMs: change(3, 2),
+          macs: change(1000, 1000),
+          share: 2 / 3,
+        },
+      ],
+      besideMs: change(0.5, 0.5),
+    },
+  ],
 };
 
 describe('a report', () => {
@@ -148,6 +190,30 @@ describe('a report', () => {
     expect(html).not.toMatch(/<conv>|<script|https?:|src=|href=/);
     expect(html.match(/class="kind (exact|modelled|measured)"/g)!.length).toBeGreaterThan(7);
     expect(html).toContain('<svg');
+  });
+
+  it('draws the roofline, and says the same in words and as a table', () => {
+    const html = reportHtml(report);
+    const [, chart] = /(<svg class="roofline"[^]*?<\/svg>)/.exec(html)!;
+    expect(chart).toMatch(/^<svg class="roofline" role="img" aria-label="2 layers with products/);
+    expect(chart).not.toContain('NaN');
+    const said =
+      '&lt;conv&gt; (Conv): 12 MAC/B, 40 GMAC/s, 2.000 ms, 66.7 %, bound by weight bandwidth; before 4 MAC/B, 30 GMAC/s';
+    expect(chart).toContain(`<title>${said}</title>`);
+    // Two roofs and a slope; two layers, one of which has moved.
+    expect(chart!.match(/class="roof/g)).toHaveLength(3 + 1);
+    expect(chart!.match(/class="mark/g)).toHaveLength(3);
+    const places = [...chart!.matchAll(/mark-\S+"[^>]*translate\(([\d.]+) ([\d.]+)\)/g)];
+    const [is, other] = [places[0]!, places[1]!].map(([, x, y]) => [Number(x), Number(y)]);
+    expect(is![1]).toBeLessThan(other![1]!);
+    expect(html).toContain('<td>0.25</td><td>1</td><td>–</td><td>0.5000 ms</td>');
+    expect(html).toContain(
+      '<td>convolution</td><td>1</td><td>3.000 ms → 2.000 ms</td><td>66.7 %</td>',
+    );
+    const { rooflines, ...without } = report;
+    expect(reportHtml(without)).not.toContain('Roofline');
+    const none = { ...rooflines![0]!, none: 'weights <stay>', layers: [] };
+    expect(reportHtml({ ...report, rooflines: [none] })).toContain('weights &lt;stay&gt;');
   });
 
   it('fails CI where a budget is broken', () => {

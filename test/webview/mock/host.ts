@@ -484,6 +484,7 @@ export class MockHost {
             { name: 'per layer', ms: add('overhead') },
           ],
           mapping: `${facts.tokens} rows fill ${Math.ceil(facts.tokens / 8)} of ${Math.ceil(197 / 8)} tiles of 8; ${Math.round((facts.tokens / 8 / Math.ceil(facts.tokens / 8)) * 100)} % of the array`,
+          unsupported: null,
           basis: device.basis,
         };
       }),

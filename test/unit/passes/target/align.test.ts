@@ -33,6 +33,7 @@ function request(graph: Graph, channels: number, most = 1, by: By = 'pad'): Requ
   const traits = (id: string): TargetTraits => ({
     id,
     granularity: { inputs: channels, outputs: channels },
+    link: { gbPerS: 1, fixedUs: 0 },
     runs: () => true,
     latencies: () => ({ totalMs: 0, layersMs: new Map() }),
     unsupported: () => undefined,

@@ -81,6 +81,7 @@ function request(graph: Graph, lacks: ReadonlySet<string>): StepRequest<{ target
   const traits = (id: string): TargetTraits => ({
     id,
     granularity: { inputs: 8, outputs: 8 },
+    link: { gbPerS: 1, fixedUs: 0 },
     runs: (op) => !lacks.has(op),
     latencies: () => ({ totalMs: 0, layersMs: new Map() }),
     unsupported: (name) =>

@@ -11,13 +11,21 @@ import { run } from '../subject';
 const PARAMETERS = { target: 'npu', beside: 'cpu' };
 
 /** An accelerator that lacks some operators, and a processor that runs everything but one. */
-function request(graph: Graph, lacks: readonly string[]): StepRequest<typeof PARAMETERS> {
+function request(
+  graph: Graph,
+  lacks: readonly string[],
+  msOn: Readonly<Record<string, number>> = {},
+): StepRequest<typeof PARAMETERS> {
   const facts = factsOf(graph);
   const traits = (id: string): TargetTraits => ({
     id,
     granularity: { inputs: 8, outputs: 8 },
     runs: () => true,
-    latencies: () => ({ totalMs: 0, layersMs: new Map() }),
+    link: { gbPerS: 1, fixedUs: 10 },
+    latencies: () => ({
+      totalMs: 0,
+      layersMs: new Map(graph.order.map((n) => [n.id, msOn[id] ?? 0])),
+    }),
     unsupported(name) {
       const { op } = graph.node(name)!;
       const isMissing = id === 'npu' ? lacks.includes(op) : op === 'Mystery';
@@ -100,6 +108,29 @@ describe('target.partition', () => {
   it('prefers the accelerator where it makes no difference', () => {
     const graph = makeGraph(network(3));
     expect(besideOf(graph, [])).toEqual([]);
+  });
+
+  it('takes the faster side where as many values move, and no more of them for speed', () => {
+    const graph = makeGraph({
+      inputs: [value('x', [1, 8])],
+      outputs: [value('y')],
+      weights: [weight('w', [8, 8])],
+      nodes: [
+        node('MatMul', ['x', 'w'], ['a'], {}, 'product'),
+        node('Neg', ['a'], ['b'], {}, 'before'),
+        node('Sin', ['b'], ['c'], {}, 'sine'),
+        node('Neg', ['c'], ['d'], {}, 'after'),
+        node('MatMul', ['d', 'w'], ['e'], {}, 'last'),
+        node('Neg', ['e'], ['y'], {}, 'apart'),
+      ],
+    });
+    const beside = (msOn: Record<string, number>) => {
+      const asked = request(graph, ['Sin'], msOn);
+      return (partition.standIn(asked) as { beside: readonly string[] }).beside;
+    };
+    expect(beside({ npu: 1, cpu: 2 })).toEqual(['sine']);
+    expect(beside({ npu: 2, cpu: 1 })).toEqual(['before', 'sine', 'after']);
+    expect(beside({ npu: 1e6, cpu: 1e-3 })).toEqual(['before', 'sine', 'after']);
   });
 
   it('leaves what neither runs, and says why', () => {

@@ -1,5 +1,5 @@
 /** Logarithmic axes, and where lines and labels of a roofline lie on them. */
-import type { Roofline, RooflineLayer } from '../../language/protocol';
+import type { Roofline, RooflineLayer } from '../protocol';
 
 export interface Axis {
   readonly min: number;
@@ -36,8 +36,8 @@ function ticksBetween(start: number, end: number): number[] {
 
 /** What both axes have to hold: every layer, and where the slopes meet the highest roof. */
 export function extent(
-  { compute, memory }: Roofline,
-  layers: readonly RooflineLayer[],
+  { compute, memory }: Pick<Roofline, 'compute' | 'memory'>,
+  layers: readonly Pick<RooflineLayer, 'at' | 'before'>[],
 ): { readonly intensities: number[]; readonly rates: number[] } {
   const places = layers.flatMap(({ at, before }) => (before ? [at, before] : [at]));
   const top = compute[0]?.gmacPerS;
