@@ -8,6 +8,8 @@ const IDLE_MS = 300;
 /** Moves that are made for nothing, and the processor time that they may take together. */
 const MOST_MOVES = 24;
 const MOST_MS = 4000;
+/** Shares no factor with the number of moves, so that each is another one. */
+const STRIDE = 7;
 
 /**
  * While nobody asks, moves the first slider of a recipe a little and throws away what comes of it: the first moves would
@@ -61,21 +63,27 @@ export class Warming {
   }
 }
 
-/** What the slider of a step says as it is moved down from its value, a percent at a time. */
+/**
+ * What the slider of a step says as it is moved to and fro between its value and a quarter of it: far enough to come soon by
+ * what changes the structure of the result, such as a stage that would keep more tokens than there are left.
+ */
 function sliderOf({ index, pass, parameters }: Step): ((move: number) => Draft) | undefined {
   const values = parameters as Readonly<Record<string, unknown>>;
   for (const [parameter, { role }] of Object.entries(parameterProperties(pass))) {
     const value = values[parameter];
     if (role !== 'ratio' || value === undefined) continue;
-    return (move) => ({ step: index, parameter, value: lowered(value, 1 - move / 100) });
+    return (move) => {
+      const share = 1 - (0.75 * ((move * STRIDE) % MOST_MOVES)) / MOST_MOVES;
+      return { step: index, parameter, value: scaled(value, share) };
+    };
   }
   return undefined;
 }
 
 /** Of one value per selector, the first one is moved. */
-function lowered(value: unknown, by: number): unknown {
+function scaled(value: unknown, by: number): unknown {
   if (typeof value === 'number') return Number((value * by).toFixed(3));
   if (!Array.isArray(value)) return value;
   const [first, ...others] = value as readonly unknown[];
-  return [lowered(first, by), ...others];
+  return [scaled(first, by), ...others];
 }
