@@ -225,7 +225,7 @@ class Follower {
         if (missing.some((axis) => shape?.[axis] !== this.size))
           return `${input} has another number of entries than there are tokens`;
         this.sides.push({ node: node.id, input: i, axes: missing });
-      } else if (!this.adaptive.has(input)) return `${input} has an entry for every token`;
+      } else return `${input} has an entry for every token`;
     }
     for (const name of node.outputs) this.#set(name, [...axes]);
     return undefined;
@@ -281,8 +281,7 @@ class Follower {
     const contractedB = this.#axesOf(node, 1).includes(Math.max(0, rankB - 2));
     if (rankA < 2 || rankB < 2) return 'a product with a vector';
     const other = contractedA ? b : a;
-    if (contractedA !== contractedB && (this.end !== undefined || !this.adaptive.has(other)))
-      return `${other} has an entry for every token`;
+    if (contractedA !== contractedB) return `${other} has an entry for every token`;
     const axes = [
       ...this.#axesOf(node, 0)
         .filter((axis) => axis !== rankA - 1)
