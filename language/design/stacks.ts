@@ -33,17 +33,12 @@ export function treatedAlike(
   { wired, positions: { layers, ranges } }: Pick<Frame, 'wired' | 'positions'>,
   looks: ReadonlyMap<string, Look>,
 ): (block: Block) => number {
-  const numberOf = numbering();
-  const known = new Map<string, number>();
-  return (block) => {
-    let number = known.get(block.path);
-    if (number !== undefined) return number;
+  return numbering((block) => {
     const words = [String(wired(block))];
     const [first, end] = ranges.get(block.path)!;
     for (let i = first; i < end; i++) words.push(stateKey(looks.get(layers[i]!.node.id)!));
-    known.set(block.path, (number = numberOf(words)));
-    return number;
-  };
+    return words;
+  });
 }
 
 /**
@@ -55,11 +50,7 @@ export function blockNumbers(
   merged: Merged,
   wiring: Wiring,
 ): (block: Block) => number {
-  const numberOf = numbering();
-  const known = new Map<string, number>();
-  return (block) => {
-    let number = known.get(block.path);
-    if (number !== undefined) return number;
+  return numbering((block) => {
     const [first, end] = ranges.get(block.path)!;
     const outer = new Map<string, number>();
     const words = [nesting(block)];
@@ -75,18 +66,21 @@ export function blockNumbers(
         }
       }
     }
-    known.set(block.path, (number = numberOf(words)));
-    return number;
-  };
+    return words;
+  });
 }
 
-/** The same number for the same words. */
-function numbering(): (words: readonly string[]) => number {
+/** The same number for blocks of the same words. */
+function numbering(wordsOf: (block: Block) => readonly string[]): (block: Block) => number {
   const numbers = new Map<string, number>();
-  return (words) => {
-    const text = words.join('\n');
-    const number = numbers.get(text) ?? numbers.size;
+  const known = new Map<string, number>();
+  return (block) => {
+    let number = known.get(block.path);
+    if (number !== undefined) return number;
+    const text = wordsOf(block).join('\n');
+    number = numbers.get(text) ?? numbers.size;
     numbers.set(text, number);
+    known.set(block.path, number);
     return number;
   };
 }

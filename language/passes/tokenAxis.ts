@@ -1,10 +1,30 @@
 /** What passes that drop tokens have in common. */
 import type { Facts } from '../graph/facts';
 import type { Graph } from '../graph/graph';
+import { attentionCores, type AttentionCore } from '../graph/match/attention';
 import type { AxisTrack } from '../graph/match/axis';
 import { inferShapes } from '../graph/shapes/infer';
 import { int64Tensor, tensorNumbers } from '../onnx/tensor';
-import type { Site } from './pass';
+import type { Site, Sites, Situation } from './pass';
+import { sitesWhere } from './sites';
+
+export const attentionsBySoftmax = ({
+  graph,
+  facts,
+}: Situation): ReadonlyMap<string, AttentionCore> =>
+  new Map(attentionCores(graph, facts).map((core) => [core.softmax.id, core]));
+
+/** Attentions that a pass takes, by asking each. */
+export function attentionSites(
+  { graph, facts }: Situation,
+  find: (core: AttentionCore) => object | string,
+): Sites {
+  const cores = attentionsBySoftmax({ graph, facts });
+  return sitesWhere(graph, ({ id }) => {
+    const core = cores.get(id);
+    return core && find(core);
+  });
+}
 
 export function inOrder<S extends Site>(graph: Graph, sites: readonly S[]): S[] {
   const position = new Map(graph.order.map((node, i) => [node.id, i]));

@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { WhittleError } from '../../errors';
 import type { Facts } from '../../graph/facts';
-import { attentionCores } from '../../graph/match/attention';
 import type { Shape } from '../../onnx/model';
-import type { Pass, Refusal, SelectedSite, Site, Situation } from '../pass';
-import { inferAgain, inOrder } from '../tokenAxis';
+import type { Pass, SelectedSite, Situation } from '../pass';
+import { attentionsBySoftmax, attentionSites, inferAgain, inOrder } from '../tokenAxis';
 import { cutAt, stretchOf, type Cut, type Stretch } from './agile/stream';
 import { PARTS, writeStretch } from './agile/write';
 
@@ -43,18 +42,11 @@ const agile: Pass<Parameters, Decisions> = {
   parameters,
   needs: () => [],
 
-  sites(situation) {
-    const sites: Site[] = [];
-    const refused: Refusal[] = [];
-    for (const core of attentionCores(situation.graph, situation.facts)) {
-      const node = core.softmax.id;
+  sites: (situation) =>
+    attentionSites(situation, (core) => {
       const cut = cutAt(situation, core);
-      const stretch = typeof cut === 'string' ? cut : stretchOf(situation, [cut]);
-      if (typeof stretch === 'string') refused.push({ node, reason: stretch });
-      else sites.push({ node });
-    }
-    return { sites, refused };
-  },
+      return typeof cut === 'string' ? cut : stretchOf(situation, [cut]);
+    }),
 
   defaultSites(sites, { from = Math.floor(sites.length / 2) + 1 }) {
     if (from > sites.length)
@@ -94,9 +86,7 @@ const agile: Pass<Parameters, Decisions> = {
 export default agile;
 
 function stretchAt(situation: Situation, sites: readonly SelectedSite[]): Stretch | string {
-  const cores = new Map(
-    attentionCores(situation.graph, situation.facts).map((core) => [core.softmax.id, core]),
-  );
+  const cores = attentionsBySoftmax(situation);
   const cuts: Cut[] = [];
   for (const { node } of inOrder(situation.graph, sites)) {
     const core = cores.get(node);

@@ -11,8 +11,8 @@ import { followAxis, type AxisTrack } from '../../graph/match/axis';
 import type { Shape } from '../../onnx/model';
 import { WhittleError } from '../../errors';
 import { Builder, int } from '../builder';
-import type { Pass, Refusal, Site, Situation } from '../pass';
-import { inOrder, inferAgain, shortenConstants } from '../tokenAxis';
+import type { Pass, Refusal, Situation } from '../pass';
+import { attentionSites, inOrder, inferAgain, shortenConstants } from '../tokenAxis';
 
 const ratio = z.number().gt(0).max(1).meta({ role: 'ratio', multipleOf: 0.001 });
 
@@ -60,16 +60,7 @@ const topk: Pass<Parameters, Decisions> = {
   parameters,
   needs: () => [],
 
-  sites(situation) {
-    const sites: Site[] = [];
-    const refused: Refusal[] = [];
-    for (const core of attentionCores(situation.graph, situation.facts)) {
-      const block = blockOf(situation, core);
-      if (typeof block === 'string') refused.push({ node: core.softmax.id, reason: block });
-      else sites.push({ node: core.softmax.id });
-    }
-    return { sites, refused };
-  },
+  sites: (situation) => attentionSites(situation, (core) => blockOf(situation, core)),
 
   /** As many stages as `keep` has values, spread evenly: 12 blocks and three values give blocks 3, 6 and 9. */
   defaultSites(sites, { keep }) {
