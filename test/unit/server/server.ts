@@ -84,6 +84,7 @@ export function testServer(): TestServer {
         server: 'language/server.ts',
         job: 'language/job.ts',
         runtime: 'language/runtime/host.ts',
+        watch: 'language/runtime/watch.ts',
       },
       outdir: folder,
       bundle: true,
