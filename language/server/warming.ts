@@ -6,10 +6,10 @@ import type { Draft } from './subjects';
 /** Nobody asked for anything this long. */
 const IDLE_MS = 300;
 /** Moves that are made for nothing, and the processor time that they may take together. */
-const MOST_MOVES = 24;
-const MOST_MS = 4000;
+const MOST_MOVES = 40;
+const MOST_MS = 6000;
 /** Shares no factor with the number of moves, so that each is another one. */
-const STRIDE = 7;
+const STRIDE = 11;
 
 /**
  * While nobody asks, moves the first slider of a recipe a little and throws away what comes of it: the first moves would
