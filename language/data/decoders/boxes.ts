@@ -71,6 +71,16 @@ export function decodeBoxes(
   return listed(decoder, answers.get(decoder.boxes)!, answers.get(decoder.scores)!);
 }
 
+/** Field by field: there are thousands, and spread objects are slow to make and to read. */
+const detection = ({ left, top, right, bottom }: Box, c: number, score: number): Detection => ({
+  left,
+  top,
+  right,
+  bottom,
+  class: c,
+  score,
+});
+
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 function centreGrid(
@@ -92,7 +102,7 @@ function centreGrid(
         const extra = (k: number) => values[from + (classes + k) * size + y * width + x]!;
         const [cx, cy] = [(x + 0.5 + extra(0)) * stride, (y + 0.5 + extra(1)) * stride];
         const [w, h] = [Math.exp(extra(2)) * stride, Math.exp(extra(3)) * stride];
-        detections.push({ ...toBox('centre-size', cx, cy, w, h), class: c, score: sigmoid(score) });
+        detections.push(detection(toBox('centre-size', cx, cy, w, h), c, sigmoid(score)));
       }
     }
     return detections;
@@ -120,7 +130,7 @@ function listed(
         const score = decoder.sigmoid ? sigmoid(given) : given;
         if (c === background || !(score > threshold)) continue;
         const [p, q, r, s] = factors.map((factor, k) => factor * boxes.values[4 * i + k]!);
-        detections.push({ ...toBox(format, p!, q!, r!, s!), class: c, score });
+        detections.push(detection(toBox(format, p!, q!, r!, s!), c, score));
       }
     return overlap === undefined ? detections : suppressed(detections, overlap);
   });

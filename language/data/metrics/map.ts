@@ -49,13 +49,13 @@ export const map: Metric<z.infer<typeof parameters>> = {
         trueBoxes.forEach((boxes, i) => {
           for (const box of boxes) push(truths, box.class, { ...box, image: batch.samples[i]! });
           const best = found[i]!.sort((a, b) => b.score - a.score).slice(0, most);
-          for (const box of best) push(detections, box.class, { ...box, image: batch.samples[i]! });
+          for (const box of best) push(detections, box.class, { box, image: batch.samples[i]! });
         });
       },
       score() {
         if (truths.size === 0) throw new WhittleError('there are no true boxes to judge');
         const curves = [...truths].map(([c, boxes]) => {
-          const ordered = (detections.get(c) ?? []).sort((a, b) => b.score - a.score);
+          const ordered = (detections.get(c) ?? []).sort((a, b) => b.box.score - a.box.score);
           return { class: c, at: OVERLAPS.map((least) => averagePrecision(ordered, boxes, least)) };
         });
         const mean = (values: readonly number[]) =>
@@ -82,7 +82,10 @@ interface TrueBox extends Box {
   readonly class: number;
   readonly image: number;
 }
-type Placed = Detection & { readonly image: number };
+interface Placed {
+  readonly box: Detection;
+  readonly image: number;
+}
 
 function push<T>(lists: Map<number, T[]>, key: number, item: T): void {
   const list = lists.get(key);
@@ -135,7 +138,7 @@ function averagePrecision(
     let best: TrueBox | undefined;
     let overlap = least;
     for (const truth of candidates ?? []) {
-      const value = iou(detection, truth);
+      const value = iou(detection.box, truth);
       if (value < overlap || (value === overlap && best)) continue;
       overlap = value;
       best = truth;
