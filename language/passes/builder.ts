@@ -1,6 +1,7 @@
 /** Puts nodes into a graph one after another, in the spelling of the model's operator set (11 or later). */
 import type { Graph, Node } from '../graph/graph';
 import type { AttributeValue } from '../onnx/model';
+import { elementCode, type ElementType } from '../onnx/schema';
 import { float32Tensor, int64Tensor } from '../onnx/tensor';
 
 export const int = (value: number): AttributeValue => ({ kind: 'int', value });
@@ -22,6 +23,10 @@ export class Builder {
     const output = this.graph.freshValue(`${this.prefix}/${name}`);
     this.graph.insert({ op, name: output, inputs, outputs: [output], attributes }, this.near);
     return output;
+  }
+
+  cast(value: string, name: string, type: ElementType): string {
+    return this.node('Cast', name, [value], { to: int(elementCode(type)) });
   }
 
   /** int64; a scalar where `dims` is empty. */

@@ -3,6 +3,7 @@
  * polynomials. Every operation answers in one canonical form, so that equal sizes have equal texts. Symbols stand for
  * sizes of at least 1; coefficients are usually integers, and fractions only on the way to a floor.
  */
+import { greatestCommonDivisor } from '../integers';
 
 export type Atom =
   | { readonly kind: 'symbol'; readonly text: string }
@@ -298,7 +299,3 @@ function collect(terms: readonly Term[]): Polynomial {
 }
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
-}

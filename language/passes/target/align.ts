@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Facts } from '../../graph/facts';
 import { intAttribute, type Graph, type Node } from '../../graph/graph';
+import { greatestCommonDivisor } from '../../graph/integers';
 import { channelGroups, type ChannelGroup } from '../../graph/match/channels';
 import { isFloat } from '../../onnx/schema';
 import { unitNorms, weakestUnits } from '../channelNorms';
@@ -222,6 +223,4 @@ function withinShare(group: ChannelGroup, change: Change, most: number): Change 
 /** Channels that go together, as a head's do. */
 const unitSize = (group: ChannelGroup): number => anchorOf(group).spans[0]?.block ?? 1;
 
-const greatestCommonDivisor = (a: number, b: number): number =>
-  b === 0 ? a : greatestCommonDivisor(b, a % b);
 const leastCommonMultiple = (a: number, b: number): number => (a / greatestCommonDivisor(a, b)) * b;

@@ -5,11 +5,10 @@
 import type { Facts } from '../../../graph/facts';
 import type { Graph } from '../../../graph/graph';
 import { attentionCores, type AttentionCore } from '../../../graph/match/attention';
-import { Builder, int } from '../../builder';
+import { Builder } from '../../builder';
 import type { Linear } from '../../linear';
 import type { Parameters } from './parameters';
 
-const FLOAT32 = 1;
 const PARTS = 1e9;
 
 /** The attention by which the tokens of a layer's input are ranked; undefined where none comes before it. */
@@ -52,7 +51,7 @@ export function writeImportant(
   const build = new Builder(graph, softmax, `${softmax.outputs[0]!}/squat`);
   const column = build.slice(source, 'to_first', [[3, 0, 1]]);
   const mean = build.reduceMean(column, 'mean', [1, 3]);
-  const importance = build.node('Cast', 'importance', [mean], { to: int(FLOAT32) });
+  const importance = build.cast(mean, 'importance', 'float32');
   const tokens = build.slice(build.node('Shape', 'shape', [importance]), 'tokens', [[0, 1, 2]]);
   const unit = PARTS * align;
   const above = build.node('Add', 'above', [

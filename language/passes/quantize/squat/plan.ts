@@ -2,9 +2,10 @@
  * Scales from calibration data. Decisions are scales alone, one for each matrix and two for each value that matrices read:
  * training the quantisers would decide the same numbers.
  */
+import { greatestCommonDivisor } from '../../../graph/integers';
 import type { AttentionCore } from '../../../graph/match/attention';
 import { groupsOf, matrixOf, weightOf } from '../../linear';
-import { Builder, int } from '../../builder';
+import { Builder } from '../../builder';
 import type { Activations, Evidence, StepRequest } from '../../pass';
 import { chosenLayers } from '../weights/selection';
 import { rankers, writeImportant } from './importance';
@@ -29,7 +30,6 @@ export interface Decisions {
 
 export const WEIGHT_CODES = codesOf(4, true);
 
-const FLOAT32 = 1;
 /** Samples looked at, values held in memory at once, and elements of one value. */
 const SAMPLES = 32;
 const VALUES_AT_ONCE = 8;
@@ -72,14 +72,12 @@ export async function planSquat(
     if (mask === undefined) {
       const build = new Builder(measured, softmax, `${softmax.outputs[0]!}/squat`);
       const important = writeImportant(measured, core, chosen);
-      mask = build.node('Cast', 'seen', [important], { to: int(FLOAT32) });
+      mask = build.cast(important, 'seen', 'float32');
       masks.set(softmax.id, mask);
     }
     return mask;
   }
 }
-
-const commonFactor = (a: number, b: number): number => (b === 0 ? a : commonFactor(b, a % b));
 
 /** Important tokens have their scale, the others theirs; all are important where nothing ranks them. */
 function scalesOf(
@@ -90,7 +88,7 @@ function scalesOf(
   const total = values.reduce((sum, { data }) => sum + data.length, 0);
   let step = Math.max(1, Math.floor(total / ELEMENTS));
   // A step that shares no factor with the features meets all of them.
-  while (commonFactor(step, values[0]?.dims.at(-1) ?? 1) > 1) step++;
+  while (greatestCommonDivisor(step, values[0]?.dims.at(-1) ?? 1) > 1) step++;
   const [those, rest]: [number[], number[]] = [[], []];
   values.forEach(({ data }, run) => {
     const mask = masks?.[run]?.data;

@@ -6,7 +6,7 @@ import type { AttentionCore } from '../../../graph/match/attention';
 import type { Graph, Node } from '../../../graph/graph';
 import { elementCount, makeTensor } from '../../../onnx/tensor';
 import { int8Codes } from '../../affine';
-import { Builder, int } from '../../builder';
+import { Builder } from '../../builder';
 import { Inserter } from '../../inserter';
 import { matrixOf, type Linear } from '../../linear';
 import { removeRead, weightInputs, type WeightInput } from '../../weights';
@@ -15,7 +15,6 @@ import type { Parameters } from './parameters';
 import { WEIGHT_CODES, type ActivationScales, type Decisions } from './plan';
 import { codesOf } from './scales';
 
-const [FLOAT32, UINT8] = [1, 2];
 /** What is added to signed codes, so that they are bytes. */
 const MIDDLE = 128;
 
@@ -64,7 +63,7 @@ export class MixedWriter {
       outputs: [product],
       attributes: new Map(),
     });
-    const real = build.node('Cast', 'real', [product], { to: int(FLOAT32) });
+    const real = build.cast(product, 'real', 'float32');
     const scales = build.node('Mul', 'scales', [scale, build.number('weight_scale', weightScale)]);
     const scaled = build.node('Mul', 'scaled', [real, scales]);
     const last = bias ? build.node('Add', 'sum', [scaled, bias]) : scaled;
@@ -98,7 +97,7 @@ export class MixedWriter {
     const shifted = signed
       ? build.node('Add', 'shifted', [within, build.number('middle', MIDDLE)])
       : within;
-    const codes = build.node('Cast', 'codes', [shifted], { to: int(UINT8) });
+    const codes = build.cast(shifted, 'codes', 'uint8');
     const zeroPoint = this.graph.freshValue(`${value}/squat/zero_point`);
     const zero = Uint8Array.of(signed ? MIDDLE : 0);
     this.graph.setInitializer(makeTensor(zeroPoint, 'uint8', [], zero));

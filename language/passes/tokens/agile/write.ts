@@ -10,7 +10,6 @@ import type { Cut, Stretch } from './stream';
 
 /** Shares are whole parts of this, so that counts are exact in integers. */
 export const PARTS = 1e9;
-const FLOAT32 = 1;
 /** More than any mean of probabilities. */
 const FIRST_OF_ALL = 2;
 
@@ -29,10 +28,11 @@ interface Selection {
 export function writeStretch(
   graph: Graph,
   facts: Facts,
-  { cuts, end, track, depths }: Stretch,
+  stretch: Stretch,
   parts: number,
 ): readonly Selection[] {
-  const writer = new Writer(graph, facts, { cuts, end, track, depths });
+  const { cuts, end, track, depths } = stretch;
+  const writer = new Writer(graph, facts, stretch);
   const tokens = facts.value(cuts[0]!.stream).shape![1]!;
   if (typeof tokens === 'number')
     shortenConstants(graph, track.sizes, (node) => keptAt(tokens, parts, depths.get(node)!));
@@ -81,9 +81,7 @@ class Writer {
     const probabilities = core.softmax.outputs[0]!;
     const column = build.slice(probabilities, 'to_first', [[3, 0, 1]]);
     const byHead = build.squeeze(column, 'by_head', 0, 3);
-    const mean = build.node('Cast', 'score', [build.reduceMean(byHead, 'mean', [0])], {
-      to: int(FLOAT32),
-    });
+    const mean = build.cast(build.reduceMean(byHead, 'mean', [0]), 'score', 'float32');
     const all = build.node('Shape', 'all', [mean]);
     const share = build.constant('share', [parts]);
     const dropped = build.node('Div', 'dropped', [
@@ -150,7 +148,11 @@ class Writer {
     const known = this.#whole.get(value);
     if (known !== undefined) return known;
     const node = this.graph.producer(value)!;
-    if (node.op === 'Shape') return this.#remember(value, this.#wholeShape(value));
+    if (node.op === 'Shape') {
+      const shape = this.#wholeShape(value);
+      this.#whole.set(value, shape);
+      return shape;
+    }
     const copies = node.outputs.map((output) =>
       output === '' ? '' : this.graph.freshValue(`${output}/agile/whole`),
     );
@@ -168,11 +170,6 @@ class Writer {
     );
     node.outputs.forEach((output, i) => this.#whole.set(output, copies[i]!));
     return this.#whole.get(value)!;
-  }
-
-  #remember(value: string, whole: string): string {
-    this.#whole.set(value, whole);
-    return whole;
   }
 
   /** The shape of a value, and in it the tokens that are missing. */
