@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { WhittleError } from '../../errors';
-import type { Facts } from '../../graph/facts';
+import { attentionCores } from '../../graph/match/attention';
 import type { Shape } from '../../onnx/model';
 import type { Pass, SelectedSite, Situation } from '../pass';
-import { attentionsBySoftmax, attentionSites, inferAgain, inOrder } from '../tokenAxis';
+import { attentionSites, inferAgain, inOrder, mismatch } from '../tokenAxis';
 import { cutAt, stretchOf, type Cut, type Stretch } from './agile/stream';
 import { PARTS, writeStretch } from './agile/write';
 
@@ -43,9 +43,9 @@ const agile: Pass<Parameters, Decisions> = {
   needs: () => [],
 
   sites: (situation) =>
-    attentionSites(situation, (core) => {
+    attentionSites(situation, (core, cores) => {
       const cut = cutAt(situation, core);
-      return typeof cut === 'string' ? cut : stretchOf(situation, [cut]);
+      return typeof cut === 'string' ? cut : stretchOf(situation, [cut], cores);
     }),
 
   defaultSites(sites, { from = Math.floor(sites.length / 2) + 1 }) {
@@ -71,48 +71,43 @@ const agile: Pass<Parameters, Decisions> = {
     const trial = graph.fork();
     const selections = writeStretch(trial, facts, stretch, parts);
     const after = inferAgain(trial, facts);
-    const wrong = mismatch(
-      { graph, facts },
-      after,
-      stretch,
-      selections.map(({ indices }) => after.value(indices).shape?.[0] ?? null),
-    );
+    const left = selections.map(({ indices }) => after.value(indices).shape?.[0] ?? null);
+    const wrong = mismatch(graph, facts, after, shapesWith(left, { graph, facts }, stretch));
     if (wrong !== undefined)
       return refuse(`the shape of ${wrong} cannot follow the number of tokens`);
-    writeStretch(graph, facts, stretch, parts);
+    graph.become(trial);
     return [];
   },
 };
 export default agile;
 
 function stretchAt(situation: Situation, sites: readonly SelectedSite[]): Stretch | string {
-  const cores = attentionsBySoftmax(situation);
+  const cores = attentionCores(situation.graph, situation.facts);
   const cuts: Cut[] = [];
   for (const { node } of inOrder(situation.graph, sites)) {
-    const core = cores.get(node);
+    const core = cores.find(({ softmax }) => softmax.id === node);
     const cut = core ? cutAt(situation, core) : 'its attention is gone';
     if (typeof cut === 'string') return cut;
     cuts.push(cut);
   }
-  return stretchOf(situation, cuts);
+  return stretchOf(situation, cuts, cores);
 }
 
-/** A value whose shape is not what it should be with fewer tokens, or undefined when all is well. */
-function mismatch(
-  { graph, facts }: Situation,
-  after: Facts,
-  { track, depths }: Stretch,
+/** @param left tokens behind each stage */
+function shapesWith(
   left: Shape,
-): string | undefined {
+  { graph, facts }: Situation,
+  { track, depths }: Stretch,
+): ReadonlyMap<string, Shape | undefined> {
+  const shapes = new Map<string, Shape | undefined>();
   for (const [value, axes] of track.axes) {
     const depth = depths.get(graph.producer(value)!.id);
     if (depth === undefined) continue; // the first cut itself keeps its tokens
-    const expected = facts
-      .value(value)
-      .shape?.map((dim, axis) => (axes.includes(axis) ? left[depth - 1]! : dim));
-    if (after.value(value).shape?.join() !== expected?.join()) return value;
+    const { shape } = facts.value(value);
+    shapes.set(
+      value,
+      shape?.map((dim, axis) => (axes.includes(axis) ? left[depth - 1]! : dim)),
+    );
   }
-  return graph.outputs.find(
-    ({ name }) => facts.value(name).shape?.join() !== after.value(name).shape?.join(),
-  )?.name;
+  return shapes;
 }

@@ -12,7 +12,7 @@ import type { Shape } from '../../onnx/model';
 import { WhittleError } from '../../errors';
 import { Builder, int } from '../builder';
 import type { Pass, Refusal, Situation } from '../pass';
-import { attentionSites, inOrder, inferAgain, shortenConstants } from '../tokenAxis';
+import { attentionSites, inOrder, inferAgain, mismatch, shortenConstants } from '../tokenAxis';
 
 const ratio = z.number().gt(0).max(1).meta({ role: 'ratio', multipleOf: 0.001 });
 
@@ -225,20 +225,6 @@ function blockAbove(
   if (imageTokens(facts, above) !== imageTokens(facts, block.core))
     return 'the block above has another number of tokens';
   return blockOf(situation, above);
-}
-
-/** A value whose shape is not what it should be after tokens were dropped, or undefined when all is well. */
-function mismatch(
-  graph: Graph,
-  before: Facts,
-  after: Facts,
-  shapes: ReadonlyMap<string, Shape | undefined>,
-): string | undefined {
-  for (const [value, shape] of shapes)
-    if (after.value(value).shape?.join() !== shape?.join()) return value;
-  return graph.outputs.find(
-    ({ name }) => before.value(name).shape?.join() !== after.value(name).shape?.join(),
-  )?.name;
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import type { Facts } from '../../../graph/facts';
 import { captures, type Graph, type Node } from '../../../graph/graph';
-import { attentionCores, residualAfter, type AttentionCore } from '../../../graph/match/attention';
+import { residualAfter, type AttentionCore } from '../../../graph/match/attention';
 import { followAxis, type AxisTrack } from '../../../graph/match/axis';
 import { View } from '../../../graph/match/view';
 import type { Situation } from '../../pass';
@@ -63,16 +63,20 @@ function isMadeFrom(graph: Graph, node: Node, value: string): boolean {
   return false;
 }
 
-/** @param cuts in the order of the graph */
-export function stretchOf(situation: Situation, cuts: readonly Cut[]): Stretch | string {
-  const { graph, facts } = situation;
+/** @param cuts in the order of the graph, as are `cores`, all attentions of the model */
+export function stretchOf(
+  { graph, facts }: Situation,
+  cuts: readonly Cut[],
+  cores: readonly AttentionCore[],
+): Stretch | string {
   const [first] = cuts as [Cut];
   const end = endOf(graph, facts, first.stream);
   if (end === first.stream) return 'nothing is added to the stream behind it';
   const track = followAxis(graph, facts, first.stream, 1, end);
   if (!track.ok) return `${track.reason} (at ${track.node})`;
   if (track.readouts.length > 0) return `a single token is read at ${track.readouts[0]}`;
-  for (const { softmax } of attentionCores(graph, facts).slice(coreIndex(situation, first) + 1))
+  const at = cores.findIndex(({ softmax }) => softmax.id === first.core.softmax.id);
+  for (const { softmax } of cores.slice(at + 1))
     if (!track.axes.has(softmax.outputs[0]!))
       return `${softmax.id} attends to other tokens than those of the stream`;
   const unclear = uncomputable(graph, track);
@@ -95,9 +99,6 @@ function uncomputable(graph: Graph, { sides, adaptive }: AxisTrack): Node | unde
   }
   return undefined;
 }
-
-const coreIndex = ({ graph, facts }: Situation, { core }: Cut): number =>
-  attentionCores(graph, facts).findIndex(({ softmax }) => softmax.id === core.softmax.id);
 
 /** The last of the sums that add to a stream, one after another. */
 function endOf(graph: Graph, facts: Facts, from: string): string {
