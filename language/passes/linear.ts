@@ -57,6 +57,13 @@ export function linearOf(graph: Graph, facts: Facts, node: Node): Linear | strin
   return { node: node.id, activation, rows, columns, transposed, type: tensor.elementType };
 }
 
+/** The same for what is computed in float32 alone. */
+export function floatLinearOf(graph: Graph, facts: Facts, node: Node): Linear | string | undefined {
+  const layer = linearOf(graph, facts, node);
+  if (typeof layer !== 'object' || layer.type === 'float32') return layer;
+  return `it computes in ${layer.type}; only float32 layers are quantised`;
+}
+
 const matches = (type: ElementType, weight: ElementType): boolean =>
   type === weight || type === 'unknown';
 

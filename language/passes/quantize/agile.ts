@@ -1,5 +1,5 @@
 import { attentionCores } from '../../graph/match/attention';
-import { groupsOf, linearOf, weightOf } from '../linear';
+import { floatLinearOf, groupsOf, weightOf } from '../linear';
 import type { Pass } from '../pass';
 import { sitesWhere } from '../sites';
 import { quantiseSoftmax } from './agile/log2';
@@ -24,10 +24,8 @@ const agile: Pass<Parameters, Decisions> = {
 
   sites: ({ graph, facts }) =>
     sitesWhere(graph, (node) => {
-      const layer = linearOf(graph, facts, node);
+      const layer = floatLinearOf(graph, facts, node);
       if (typeof layer !== 'object') return layer;
-      if (layer.type !== 'float32')
-        return `it computes in ${layer.type}; only float32 layers are quantised`;
       if (graph.opset < 11) return `rounding needs operator set 11, the model uses ${graph.opset}`;
       return layer;
     }),

@@ -1,4 +1,4 @@
-import { linearOf } from '../linear';
+import { floatLinearOf } from '../linear';
 import type { Pass, Refusal } from '../pass';
 import { sitesWhere } from '../sites';
 import { rankers } from './squat/importance';
@@ -26,10 +26,8 @@ const squat: Pass<Parameters, Decisions> = {
   sites({ graph, facts }) {
     const rankerOf = rankers(graph, facts);
     return sitesWhere(graph, (node) => {
-      const layer = linearOf(graph, facts, node);
+      const layer = floatLinearOf(graph, facts, node);
       if (typeof layer !== 'object') return layer;
-      if (layer.type !== 'float32')
-        return `it computes in ${layer.type}; only float32 layers are quantised`;
       if (graph.opset < OPSET)
         return `comparing tokens needs operator set ${OPSET}, the model uses ${graph.opset}`;
       return rankerOf(layer);
