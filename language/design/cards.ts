@@ -2,11 +2,12 @@
 import { layersOf, type Block, type Layer, type Part } from '../graph/blocks';
 import { enclosingScopes } from '../graph/names';
 import type { Graph } from '../graph/graph';
+import { sameShape } from '../graph/shapes/dims';
 import type { Shape } from '../onnx/model';
 import type { Chip, Family, NodeCost, Rounding, ViewNode } from '../protocol';
 import { addTally, emptyTally, nodeCost, shareOf, type Tally } from './costs';
 import { membersOf, type Shown } from './fold';
-import { sameShape, type Look } from './looks';
+import type { Look } from './looks';
 import type { Roundings } from './rounding';
 import type { Scene, Sums } from './scene';
 import { nounOf, type Stack } from './stacks';

@@ -2,6 +2,7 @@
 import type { Facts } from '../graph/facts';
 import type { Graph, Node } from '../graph/graph';
 import { sameAttributes } from '../graph/same';
+import { sameShape } from '../graph/shapes/dims';
 import type { Shape } from '../onnx/model';
 import { elementBits, isFloat, type ElementType } from '../onnx/schema';
 import type { Family, ViewNode } from '../protocol';
@@ -73,9 +74,6 @@ export function shapeOf(node: Node, facts: Facts): Shape | undefined {
   const [output] = node.outputs;
   return output ? facts.value(output).shape : undefined;
 }
-
-export const sameShape = (a: Shape | undefined, b: Shape | undefined): boolean =>
-  a === b || (a?.length === b?.length && (a?.every((dim, axis) => dim === b?.[axis]) ?? false));
 
 function statusOf(
   { before: was, after: is }: MergedLayer,

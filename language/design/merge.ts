@@ -3,8 +3,8 @@
  * each in its place.
  */
 import type { Graph, Node } from '../graph/graph';
+import { sameShape } from '../graph/shapes/dims';
 import { editedFlow, flowOf, type Flow, type Source } from './flow';
-import { sameShape } from './looks';
 
 /** A layer on both sides. The node of at least one side is there. */
 export interface MergedLayer {
