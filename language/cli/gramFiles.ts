@@ -1,8 +1,9 @@
 /** XᵀX of values inside a model as NumPy arrays, a file each, in a folder that is complete or not there. */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { npyHeader } from '../data/npy';
 import { WhittleError } from '../errors';
+import { Staging } from '../recipe/files';
 import { ArrayReader } from '../runtime/arrays';
 import type { Grams } from '../runtime/tasks';
 
@@ -22,30 +23,21 @@ export async function writeGramFiles(
   folder: string,
   measure: (into: string) => Promise<Grams>,
 ): Promise<{ readonly files: readonly GramFile[]; readonly skipped: Grams['skipped'] }> {
-  const staged = newFolder(folder);
-  try {
-    const raw = path.join(staged, 'matrices');
-    const { grams, skipped } = await measure(raw);
-    const files = unpack(grams, raw, staged);
-    rmSync(raw);
-    writeFileSync(path.join(staged, 'index.json'), `${JSON.stringify(files, null, 1)}\n`);
-    renameSync(staged, folder);
-    return { files, skipped };
-  } finally {
-    rmSync(staged, { recursive: true, force: true });
-  }
-}
-
-function newFolder(folder: string): string {
   if (existsSync(folder))
     throw new WhittleError(`${folder} exists already`, { hint: 'Name a folder that does not' });
-  const staged = `${folder}.${process.pid}.part`;
+  const staging = new Staging(folder);
   try {
-    mkdirSync(staged, { recursive: true });
-  } catch (cause) {
-    throw new WhittleError(`cannot write into ${path.dirname(folder)}`, { cause });
+    const raw = staging.path(`${folder}.raw`);
+    const { grams, skipped } = await measure(raw);
+    const staged = staging.path(folder);
+    mkdirSync(staged);
+    const files = unpack(grams, raw, staged);
+    writeFileSync(path.join(staged, 'index.json'), `${JSON.stringify(files, null, 1)}\n`);
+    staging.commit([folder]);
+    return { files, skipped };
+  } finally {
+    staging.discard();
   }
-  return staged;
 }
 
 /** A matrix is in memory at a time. */
