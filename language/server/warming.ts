@@ -12,7 +12,7 @@ const MOST_MS = 6000;
 const STRIDE = 11;
 
 /**
- * While nobody asks, moves the first slider of a recipe a little and throws away what comes of it: the first moves would
+ * While nobody asks, moves the first slider of a recipe to and fro and throws away what comes of it: the first moves would
  * take several times as long as the later ones otherwise. Once for each list of passes; a request puts it off.
  */
 export class Warming {

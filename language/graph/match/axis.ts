@@ -220,12 +220,11 @@ class Follower {
       if (!input) continue;
       const missing = this.#missing(node, i, [...axes], rank);
       if (missing.length === 0) continue;
-      if (this.end !== undefined) {
-        const { shape } = this.facts.value(input);
-        if (missing.some((axis) => shape?.[axis] !== this.size))
-          return `${input} has another number of entries than there are tokens`;
-        this.sides.push({ node: node.id, input: i, axes: missing });
-      } else return `${input} has an entry for every token`;
+      if (this.end === undefined) return `${input} has an entry for every token`;
+      const { shape } = this.facts.value(input);
+      if (missing.some((axis) => shape?.[axis] !== this.size))
+        return `${input} has another number of entries than there are tokens`;
+      this.sides.push({ node: node.id, input: i, axes: missing });
     }
     for (const name of node.outputs) this.#set(name, [...axes]);
     return undefined;
@@ -280,8 +279,7 @@ class Follower {
     const contractedA = this.#axesOf(node, 0).includes(rankA - 1);
     const contractedB = this.#axesOf(node, 1).includes(Math.max(0, rankB - 2));
     if (rankA < 2 || rankB < 2) return 'a product with a vector';
-    const other = contractedA ? b : a;
-    if (contractedA !== contractedB) return `${other} has an entry for every token`;
+    if (contractedA !== contractedB) return `${contractedA ? b : a} has an entry for every token`;
     const axes = [
       ...this.#axesOf(node, 0)
         .filter((axis) => axis !== rankA - 1)
