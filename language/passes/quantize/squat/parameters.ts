@@ -10,8 +10,8 @@ export const parameters = z.strictObject({
     role: 'ratio',
     multipleOf: 0.001,
   }),
-  important: bits.default(8).meta({ title: 'Bits of important tokens' }),
-  others: bits.default(4).meta({ title: 'Bits of other tokens' }),
+  important: bits.default(8).meta({ title: 'Their bits' }),
+  others: bits.default(4).meta({ title: 'Other bits' }),
   ranking: z.enum(['probabilities', 'logits']).default('probabilities').meta({
     title: 'Ranking',
     description:
