@@ -157,13 +157,31 @@ function converter(
     );
   const offsets = Float64Array.from({ length: size }, (_, c) => mean[c] ?? mean[0]!);
   const divisors = Float64Array.from({ length: size }, (_, c) => std[c] ?? std[0]!);
+  const normalised = (value: number, channel: number): number =>
+    (value * scale - offsets[channel]!) / divisors[channel]!;
   // Elements of a sample are outer × channels × run, channel varying between runs.
   const run = elementCount(channels > 1 ? dims.slice(channelAxis! + 1) : dims);
+  if (array.elementType === 'uint8' && description.prepend === undefined)
+    return byteConverter(normalised, size, run);
+  return (row, out, at) => {
+    for (let i = 0, channel = 0; i < row.length; channel = (channel + 1) % size)
+      for (const end = i + run; i < end; i++) out[at + i] = normalised(row[i]!, channel);
+  };
+}
+
+/** The same by looking up: of a byte there are 256 values for each channel. */
+function byteConverter(
+  normalised: (value: number, channel: number) => number,
+  size: number,
+  run: number,
+): Converter {
+  const tables = Array.from({ length: size }, (_, channel) =>
+    Float64Array.from({ length: 256 }, (_, value) => normalised(value, channel)),
+  );
   return (row, out, at) => {
     for (let i = 0, channel = 0; i < row.length; channel = (channel + 1) % size) {
-      const offset = offsets[channel]!;
-      const divisor = divisors[channel]!;
-      for (const end = i + run; i < end; i++) out[at + i] = (row[i]! * scale - offset) / divisor;
+      const table = tables[channel]!;
+      for (const end = i + run; i < end; i++) out[at + i] = table[row[i]!]!;
     }
   };
 }

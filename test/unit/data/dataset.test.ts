@@ -13,6 +13,7 @@ folder.write(
   npz({
     pictures: npy('|u1', [4, 2, 2, 3], range(48)), // N H W C
     planes: npy('|u1', [4, 3, 2, 2], range(48)), // N C H W
+    wide: npy('<u2', [4, 3, 2, 2], range(48)),
     ids: npy('<u2', [4, 5], range(20, 100)),
     labels: npy('<i8', [4], [3, 1, 2, 0]),
     steps: npy('<i2', [4], [0, 1, 2, 3]),
@@ -47,20 +48,23 @@ const numbersOf = (batch: Batch | undefined, name: string) =>
   Array.from(batch!.inputs.get(name)!.data as ArrayLike<number | bigint>, Number);
 
 describe('inputs', () => {
-  it('are scaled, shifted and divided, per channel where asked', () => {
-    const dataset = load({
-      inputs: {
-        x: { array: 'planes', scale: '1/2', mean: [1, 2, 3], std: [1, 2, 4], layout: 'NCHW' },
-      },
-    });
-    const [batch] = dataset.bind([input('x', ['n', 3, 2, 2])]).batches(1);
-    const expected = range(12).map((v, i) => {
-      const channel = Math.floor(i / 4);
-      return (v / 2 - [1, 2, 3][channel]!) / [1, 2, 4][channel]!;
-    });
-    expect(numbersOf(batch, 'x')).toEqual(expected);
-    expect(batch!.inputs.get('x')!.dims).toEqual([1, 3, 2, 2]);
-  });
+  it.each(['planes', 'wide'])(
+    'of %s are scaled, shifted and divided, per channel where asked',
+    (array) => {
+      const dataset = load({
+        inputs: {
+          x: { array, scale: '1/2', mean: [1, 2, 3], std: [1, 2, 4], layout: 'NCHW' },
+        },
+      });
+      const [batch] = dataset.bind([input('x', ['n', 3, 2, 2])]).batches(1);
+      const expected = range(12).map((v, i) => {
+        const channel = Math.floor(i / 4);
+        return (v / 2 - [1, 2, 3][channel]!) / [1, 2, 4][channel]!;
+      });
+      expect(numbersOf(batch, 'x')).toEqual(expected);
+      expect(batch!.inputs.get('x')!.dims).toEqual([1, 3, 2, 2]);
+    },
+  );
 
   it('are laid out as the model takes them', () => {
     const dataset = load({
