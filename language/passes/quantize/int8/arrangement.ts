@@ -5,6 +5,7 @@ import { endsInOutputs, quantisable, type Layer, type Product } from '../../laye
 import type { Refusal, Site } from '../../pass';
 import type { Quantised, Use } from '../../qdq';
 import { foldable, foldClipping, type Fold } from './folding';
+import { keepsScale, reachesInteger } from './integerPath';
 
 export interface Arrangement {
   readonly layers: readonly Layer[];
@@ -15,11 +16,6 @@ export interface Arrangement {
   readonly folds: readonly { readonly producer: string; readonly fold: Fold }[];
   readonly refused: readonly Refusal[];
 }
-
-/** Neither changes what values can occur, so that input and output may share one scale. */
-const KEEPS_SCALE = new Set([
-  ...['MaxPool', 'Reshape', 'Flatten', 'Transpose', 'Squeeze', 'Unsqueeze', 'Identity'],
-]);
 
 /** @param float sites that stay as they are */
 export function arrange(
@@ -68,10 +64,10 @@ export function arrange(
       if (endsInOutputs(graph, fold.result)) continue;
       folds.push({ producer: node.id, fold });
       add({ name: fold.result, readers: 'all', like: undefined });
-    } else if (KEEPS_SCALE.has(node.op) && values.get(node.inputs[0] ?? '')?.readers === 'all') {
+    } else if (keepsScale(node) && values.get(node.inputs[0] ?? '')?.readers === 'all') {
       const output = node.outputs[0]!;
       const source = values.get(node.inputs[0]!)!;
-      if (graph.consumers(output).some((reader) => chosen.has(reader.id)))
+      if (reachesInteger(graph, output, chosen))
         add({ name: output, readers: 'all', like: source.like ?? source.name });
     }
   }

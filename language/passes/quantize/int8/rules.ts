@@ -8,6 +8,7 @@ import { endsInOutputs, isInput, quantisable, type Layer, type Product } from '.
 import { macsOf, totalMacs } from '../../macs';
 import type { Site } from '../../pass';
 import { foldable } from './folding';
+import { reachesInteger } from './integerPath';
 
 export type Form = 'fast' | 'full';
 
@@ -70,31 +71,6 @@ const isolated = (graph: Graph, layers: readonly Candidate[]): Candidate[] => {
       !reachesInteger(graph, foldable(graph, graph.node(node)!).fold.result, sites),
   );
 };
-
-/** Operators that integer kernels exist for, or that integers pass through. */
-const INTEGER_PATH = new Set([
-  ...['MaxPool', 'AveragePool', 'GlobalAveragePool', 'Concat', 'Resize', 'Identity'],
-  ...['Reshape', 'Flatten', 'Transpose', 'Squeeze', 'Unsqueeze', 'Add', 'Relu', 'Clip'],
-]);
-
-function reachesInteger(
-  graph: Graph,
-  value: string,
-  sites: ReadonlySet<string>,
-  seen = new Set<string>(),
-): boolean {
-  if (seen.has(value)) return false;
-  seen.add(value);
-  return graph
-    .consumers(value)
-    .some(
-      (reader) =>
-        sites.has(reader.id) ||
-        (INTEGER_PATH.has(reader.op) &&
-          !(reader.op === 'Add' && reader.inputs.some((input) => graph.constant(input))) &&
-          reader.outputs.some((output) => reachesInteger(graph, output, sites, seen))),
-    );
-}
 
 /** Layers that make the model's output: their error is the error of the output, such as ties between peaks of a map. */
 const ending = (graph: Graph, layers: readonly Candidate[]): Candidate[] =>

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { inferShapes } from '../../../../language/graph/shapes/infer';
 import type { Graph } from '../../../../language/graph/graph';
+import { float32Tensor } from '../../../../language/onnx/tensor';
 import type { Range } from '../../../../language/passes/pass';
 import int8 from '../../../../language/passes/quantize/int8';
 import { makeGraph, node, value, weight, type ModelSpec } from '../../../models';
@@ -39,6 +40,23 @@ const CONVOLUTIONS: ModelSpec = {
   ],
   weights: [weight('a', [4, 4, 2, 2]), weight('b', [4, 4, 2, 2], 2)],
 };
+
+/** A level of a feature pyramid: the coarse map is enlarged and added to the fine one. */
+const pyramid = (mode: string): ModelSpec => ({
+  inputs: [value('x', [1, 4, 8, 8])],
+  outputs: [value('y', [1, 4, 1, 1])],
+  nodes: [
+    node('Conv', ['x', 'a'], ['fine'], { pads: [0, 0, 1, 1] }),
+    node('Conv', ['fine', 'b'], ['coarse'], { strides: [2, 2] }),
+    node('Resize', ['coarse', '', 'scales'], ['enlarged'], { mode }, 'resize'),
+    node('Add', ['fine', 'enlarged'], ['sum'], {}, 'sum'),
+    node('Conv', ['sum', 'c'], ['d']),
+    node('GlobalAveragePool', ['d'], ['y']),
+  ],
+  weights: ['a', 'b', 'c']
+    .map((name, i) => weight(name, [4, 4, 2, 2], i + 1))
+    .concat(float32Tensor('scales', [1, 1, 2, 2])),
+});
 
 type Input = Parameters<typeof int8.parameters.parse>[0];
 
@@ -87,6 +105,17 @@ describe('quantize.int8', () => {
     expect(convolutions).toMatchObject({ QLinearConv: 2 });
     expect(convolutions).not.toHaveProperty('Relu');
   });
+
+  it.each([
+    { mode: 'nearest', integers: true },
+    { mode: 'linear', integers: false },
+  ])(
+    'keeps integers through $mode enlarging and the sum behind it: $integers',
+    ({ mode, integers }) => {
+      const graph = rewritten(pyramid(mode), {});
+      expect(isQuantised(graph, 'sum')).toBe(integers);
+    },
+  );
 
   it('quantises matrices as they come in dynamic mode, once for layers that share an input', () => {
     const counts = histogram(rewritten(ATTENTION, { mode: 'dynamic' }));
