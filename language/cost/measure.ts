@@ -243,7 +243,8 @@ class Measurer implements NodeReading {
     if (constant.bytes === 0 && table)
       return packedBytes(this.inputType(index) ?? 'float32', elementCount(table));
     if (!count?.selects || !table || !picked) return constant.bytes;
-    const share = elementCount(picked) / Math.max(1, elementCount(table));
+    const entries = count.packed?.elements ?? elementCount(table);
+    const share = elementCount(picked) / Math.max(1, entries);
     return Math.ceil(constant.bytes * Math.min(1, share));
   }
 

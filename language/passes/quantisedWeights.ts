@@ -1,5 +1,7 @@
 /** The weight and bias of one layer in integers. */
-import { intAttribute, type Node } from '../graph/graph';
+import type { Facts } from '../graph/facts';
+import { intAttribute, type Graph, type Node } from '../graph/graph';
+import { raiseBlocker } from '../graph/opset';
 import type { Density, Tensor } from '../onnx/model';
 import { tensorDensity, tensorNumbers, type Numbers } from '../onnx/tensor';
 import {
@@ -30,8 +32,18 @@ export interface WeightScheme {
 }
 
 export type WeightBits = 4 | 8;
-/** Where int4 tensors came. */
+/** Where int4 tensors came, and scales per block. */
 export const INT4_OPSET = 21;
+
+/** Why a model cannot hold such tensors, not even raised. */
+export function whyNoInt4(graph: Graph, facts: Facts): string | undefined {
+  if (graph.opset >= INT4_OPSET) return undefined;
+  const blocker = raiseBlocker(graph, facts, INT4_OPSET);
+  return (
+    blocker &&
+    `operator set ${INT4_OPSET} is needed; ${graph.opset} cannot be raised because of ${blocker.node}: ${blocker.reason}`
+  );
+}
 /** Codes are symmetric: −127 … 127 and −7 … 7. */
 export const largestCode = (bits: WeightBits): number => 2 ** (bits - 1) - 1;
 

@@ -1,9 +1,21 @@
 /** Operators that move, convert or merely rename data. */
+import { intAttribute } from '../../graph/graph';
 import type { WorkloadKind } from '../workload';
 import { product, type Count, type NodeReading, type Operator } from './operator';
 
 const nothing = (): Count => ({ ops: 0 });
 const selects = (): Count => ({ ops: 0, selects: true });
+
+/** Rows of a table of codes, several of them in a byte where they are bytes. */
+function looksUpCodes(node: NodeReading): Count {
+  const type = node.inputType(0) ?? 'uint8';
+  const bits = type === 'uint8' ? intAttribute(node.node, 'bits', 4) : 0;
+  const packed = bits === 2 ? 'uint2' : bits === 4 ? 'uint4' : type;
+  const elements = product(node.input(0)) * (packed === type ? 1 : 8 / bits);
+  const ops = 2 * product(node.output());
+  return { ops, selects: true, weight: 0, packed: { elements, type: packed } };
+}
+
 const perOutput = (ops: number) => (node: NodeReading) => ({ ops: ops * product(node.output()) });
 const perInput = (ops: number) => (node: NodeReading) => ({ ops: ops * product(node.input(0)) });
 
@@ -81,6 +93,12 @@ export const MOVEMENT: Readonly<Record<string, Operator>> = {
   ...all('free', VIEWS, nothing),
   ...all('movement', COPIES, nothing),
   ...all('movement', SELECTIONS, selects),
+  'com.microsoft:GatherBlockQuantized': {
+    kind: 'movement',
+    count: looksUpCodes,
+    weights: [0],
+    companions: [2, 3],
+  },
   ...all('elementwise', RANDOM, perOutput(10)),
   Pad: { kind: 'movement', count: nothing, settings: [1, 2, 3] },
   CenterCropPad: { kind: 'movement', count: selects, settings: [1] },

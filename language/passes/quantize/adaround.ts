@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { raiseBlocker } from '../../graph/opset';
 import { QDQ_OPSET, type Layer } from '../layers';
 import type { Coded } from '../pairs';
 import type { Activations, Pass, Refusal, StepRequest } from '../pass';
 import { affineOfRange } from '../affine';
 import { floatsFromBase64, fromBase64, toBase64 } from '../base64';
-import { INT4_OPSET, QuantisedWeights, type WeightBits } from '../quantisedWeights';
+import { INT4_OPSET, QuantisedWeights, whyNoInt4, type WeightBits } from '../quantisedWeights';
 import { floatByRule } from './int8/rules';
 import { layerSites } from './int8/sites';
 import {
@@ -107,14 +106,8 @@ const staticOf = ({ graph, facts, sites, parameters }: StepRequest<Parameters>):
   opset: parameters.bits === 4 ? INT4_OPSET : QDQ_OPSET,
 });
 
-function whyNotRaised({ graph, facts, opset }: Static): string | undefined {
-  if (graph.opset >= opset || opset === QDQ_OPSET) return undefined;
-  const blocker = raiseBlocker(graph, facts, opset);
-  return (
-    blocker &&
-    `weights of 4 bits need operator set ${opset}; ${graph.opset} cannot be raised because of ${blocker.node}: ${blocker.reason}`
-  );
-}
+const whyNotRaised = ({ graph, facts, opset }: Static): string | undefined =>
+  opset === QDQ_OPSET ? undefined : whyNoInt4(graph, facts);
 
 function rewrite(request: StepRequest<Parameters>, decisions: Decisions): readonly Refusal[] {
   const { sites, parameters } = request;

@@ -1,12 +1,11 @@
 import { z } from 'zod';
 import { WhittleError } from '../../errors';
-import { raiseBlocker } from '../../graph/opset';
 import type { Graph } from '../../graph/graph';
 import { tensorByteLength } from '../../onnx/tensor';
 import { cheapestCost, leastLoss, type Choice } from '../knapsack';
 import { QDQ_OPSET } from '../layers';
 import type { Evidence, Pass, Refusal, StepRequest } from '../pass';
-import { INT4_OPSET, type WeightBits } from '../quantisedWeights';
+import { INT4_OPSET, whyNoInt4, type WeightBits } from '../quantisedWeights';
 import { traitsOf } from '../traits';
 import { factsOf } from './int8/preparation';
 import { layerSites } from './int8/sites';
@@ -126,7 +125,7 @@ const staticOf = (request: StepRequest<Parameters>): Static => ({
 
 /** Widths from the largest on; 4 bits only where the model can hold them. */
 function optionsOf({ graph, facts, parameters: { widths } }: StepRequest<Parameters>): Width[] {
-  const canHold = graph.opset >= INT4_OPSET || !raiseBlocker(graph, facts, INT4_OPSET);
+  const canHold = !whyNoInt4(graph, facts);
   return WIDTHS.filter((width) => widths.includes(width) && (width !== 4 || canHold));
 }
 

@@ -1,16 +1,22 @@
-import { foldFactors } from '../fold';
-import { groupsOf, linearOf, matrixOf, weightOf, type Linear } from '../linear';
-import type { Pass } from '../pass';
-import { sitesWhere } from '../sites';
+import type { Facts } from '../../graph/facts';
+import type { Graph } from '../../graph/graph';
+import { raiseOpset } from '../../graph/opset';
 import type { Tensor } from '../../onnx/model';
 import { fromBase64 } from '../base64';
+import { foldFactors } from '../fold';
+import { groupsOf, linearOf, matrixOf, weightOf, type Linear } from '../linear';
+import type { Pass, Refusal, Site } from '../pass';
+import { INT4_OPSET, whyNoInt4 } from '../quantisedWeights';
+import { sitesWhere } from '../sites';
 import { scaleRows, shrinkOf } from './rounding/awq';
 import { roundToNearest, type Rounded } from './rounding/blockwise';
 import { hqq } from './rounding/hqq';
 import { decodeRounded, NOTHING, type Decisions, type LayerDecision } from './weights/decisions';
 import { formatOf, parameters, type Parameters } from './weights/parameters';
 import { placesFor, planAwq, planGptq } from './weights/plan';
+import { dequantiseWeight } from './weights/interchange';
 import { chosenLayers } from './weights/selection';
+import { quantiseTable, roundTable, tableOf, whyKept } from './weights/tables';
 import { quantiseLayer } from './weights/write';
 
 const weights: Pass<Parameters, Decisions> = {
@@ -18,7 +24,7 @@ const weights: Pass<Parameters, Decisions> = {
   title: 'Weights only',
   family: 'quantize',
   summary:
-    'Weights of linear layers in 2, 4 or 8 bits with a scale per block, activations as they are: for language models that are bound by reading weights. Written as MatMulNBits of ONNX Runtime. Embeddings stay as they are.',
+    'Weights of linear layers in 2, 4 or 8 bits with a scale per block, activations as they are: for language models that are bound by reading weights. Written as MatMulNBits of ONNX Runtime, or as DequantizeLinear for others; tables of embeddings too where asked.',
   paper: {
     title:
       'GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers; AWQ: Activation-aware Weight Quantization; Half-Quadratic Quantization',
@@ -33,7 +39,7 @@ const weights: Pass<Parameters, Decisions> = {
       if (node.op === 'MatMulNBits') return 'its weights are quantised already';
       if (node.op === 'Conv')
         return 'there is no kernel for convolutions with weights of a few bits';
-      return linearOf(graph, facts, node);
+      return tableOf(graph, facts, node) ?? linearOf(graph, facts, node);
     }),
 
   async plan(request, evidence) {
@@ -53,6 +59,9 @@ const weights: Pass<Parameters, Decisions> = {
   }),
 
   rewrite({ graph, facts, sites, parameters: chosen }, { layers: decided, scalings, open }) {
+    const reason = chosen.format === 'qdq' ? whyNotInterchanged(graph, facts, chosen) : undefined;
+    if (reason) return sites.map(({ node }) => ({ node, reason }));
+    if (chosen.format === 'qdq') raiseOpset(graph, facts, INT4_OPSET);
     const { layers, refused } = chosenLayers(graph, facts, sites, chosen);
     const factors = new Map(scalings.map((scaling) => [scaling.value, scaling.factors]));
     for (const { value, layers: members } of groupsOf(layers)) {
@@ -65,12 +74,49 @@ const weights: Pass<Parameters, Decisions> = {
       const rounded = once(() =>
         roundLayer(tensor, layer, chosen, decision, factors.get(layer.activation)),
       );
-      quantiseLayer(graph, layer, chosen, rounded, open);
+      (chosen.format === 'qdq' ? dequantiseWeight : quantiseLayer)(
+        graph,
+        layer,
+        chosen,
+        rounded,
+        open,
+      );
     }
-    return refused;
+    return [...refused, ...quantiseTables(graph, facts, sites, chosen)];
   },
 };
 export default weights;
+
+function whyNotInterchanged(graph: Graph, facts: Facts, chosen: Parameters): string | undefined {
+  if (chosen.bits === 2) return '2 bits have no type in operator set 21; `format: nbits` has';
+  if (chosen.method === 'hqq')
+    return 'hqq puts zero points between codes, which DequantizeLinear cannot hold; `format: nbits` can';
+  return whyNoInt4(graph, facts);
+}
+
+/** Behind the layers, which may have read the same weights. */
+function quantiseTables(
+  graph: Graph,
+  facts: Facts,
+  sites: readonly Site[],
+  chosen: Parameters,
+): Refusal[] {
+  const refused: Refusal[] = [];
+  for (const { node } of sites) {
+    const table = tableOf(graph, facts, graph.node(node)!);
+    if (typeof table !== 'object') continue;
+    const reason = whyKept(graph, table, chosen);
+    if (reason) refused.push({ node, reason });
+    else
+      quantiseTable(
+        graph,
+        table,
+        chosen,
+        once(() => roundTable(table, chosen)),
+      );
+  }
+  return refused;
+}
 
 function roundLayer(
   tensor: Tensor,

@@ -155,6 +155,30 @@ describe('parameters', () => {
     });
   });
 
+  it('count packed tables by their elements, and read the rows that are picked', () => {
+    const work = workloadsOf({
+      inputs: [value('ids', [1, 3], 'int64')],
+      outputs: [value('y')],
+      weights: [constant('packed', 'uint8', [40, 32]), weight('scales', [40, 2])],
+      nodes: [
+        node(
+          'GatherBlockQuantized',
+          ['packed', 'ids', 'scales'],
+          ['y'],
+          { bits: 4, block_size: 32, gather_axis: 0, quantize_axis: 1 },
+          'lookup',
+          'com.microsoft',
+        ),
+      ],
+    });
+    expect(work.of('lookup')).toMatchObject({
+      parameters: 40 * 64,
+      weightBytes: 40 * 32 + 40 * 2 * 4,
+      weightReadBytes: 3 * 32 + 3 * 2 * 4,
+      weightType: 'uint4',
+    });
+  });
+
   it('are found in the bodies of loops, and read as often as the body runs', () => {
     const body = makeGraph({
       inputs: [value('h_in', [1, 4]), value('x_in', [1, 4])],

@@ -77,6 +77,15 @@ const agile: Draw = (random) => ({
 });
 
 const ANYWHERE = ['**', 'op:Conv', 'op:Gemm'];
+const fewBits: Draw = (random) => ({
+  pass: 'quantize.weights',
+  bits: random() < 0.5 ? 4 : 8,
+  format: random() < 0.5 ? 'nbits' : 'qdq',
+  symmetric: random() < 0.5,
+  embeddings: 'quantise',
+  head: 'quantise',
+});
+
 const CASES: [model: string, name: string, rounds: number, ...draws: Draw[]][] = [
   ['a network made by hand', 'prune.magnitude', 5, prune([...ANYWHERE, '/body/**', '/stem'])],
   ['a network made by hand', 'quantize.int8', 3, quantise([...ANYWHERE, '/body/**'])],
@@ -90,6 +99,7 @@ const CASES: [model: string, name: string, rounds: number, ...draws: Draw[]][] =
   ['shapes-vit', 'tokens.topk', 3, tokens],
   ['text-llama', 'prune.magnitude', 1, prune(['**', '/layers.*/mlp'])],
   ['text-llama', 'quantize.int8', 1, quantise(['**', '/layers.*/mlp'])],
+  ['text-llama', 'quantize.weights', 2, fewBits],
   ['text-llama', 'quantize.agile', 2, agile],
   ['text-llama', 'tokens.agile', 2, dropped],
   ['text-llama', 'fewer tokens and fewer bits', 1, dropped, agile],

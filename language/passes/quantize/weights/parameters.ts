@@ -34,12 +34,25 @@ export const parameters = z.strictObject({
     description:
       'exact multiplies in the precision of the model; fast lets ONNX Runtime round activations to int8 per block as it runs',
   }),
+  format: z.enum(['nbits', 'qdq']).default('nbits').meta({
+    title: 'Format',
+    description:
+      'nbits: MatMulNBits of ONNX Runtime; qdq: DequantizeLinear before each layer, which other runtimes read too. It needs operator set 21, and ONNX Runtime makes the fast arithmetic of it, which rounds activations',
+  }),
   head,
+  embeddings: z.enum(['keep', 'quantise']).default('keep').meta({
+    title: 'Embeddings',
+    description:
+      'quantise: tables that tokens are looked up in, each row rounded to nearest in blocks, as GatherBlockQuantized of ONNX Runtime',
+  }),
   damping,
 });
 export type Parameters = z.infer<typeof parameters>;
 
-export const formatOf = ({ bits, block, symmetric, method }: Parameters, rows: number): Format => ({
+/** What a layer's rounding and its kernel ask for. */
+export type Rounding = Pick<Parameters, 'method' | 'bits' | 'block' | 'symmetric' | 'arithmetic'>;
+
+export const formatOf = ({ bits, block, symmetric, method }: Rounding, rows: number): Format => ({
   bits: bits,
   block: block === 'channel' ? rows : Number(block),
   symmetric: symmetric && method !== 'hqq',

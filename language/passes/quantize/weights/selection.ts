@@ -16,6 +16,7 @@ export function chosenLayers(
   const chosen = new Set(sites.map((site) => site.node));
   for (const node of graph.order) {
     if (!chosen.has(node.id)) continue;
+    if (node.op === 'Gather') continue; // a table
     const layer = linearOf(graph, facts, node);
     if (typeof layer !== 'object')
       refused.push({ node: node.id, reason: layer ?? 'it has no constant weight' });

@@ -14,13 +14,13 @@ import {
   packRealZeroPoints,
   packZeroPoints,
 } from '../rounding/packing';
-import { formatOf, type Parameters } from './parameters';
+import { formatOf, type Rounding } from './parameters';
 
 /** Writes a layer as MatMulNBits; a bias is added behind it. */
 export function quantiseLayer(
   graph: Graph,
   layer: Linear,
-  chosen: Parameters,
+  chosen: Rounding,
   rounded: () => Rounded,
   open: boolean,
 ): void {
@@ -72,7 +72,7 @@ const ACCURACY = { exact: 1, fast: 4 } as const;
 
 function attributesOf(
   { rows, columns }: Linear,
-  { bits, arithmetic, method }: Parameters,
+  { bits, arithmetic, method }: Rounding,
   block: number,
 ): ReadonlyMap<string, Attribute> {
   const numbers = {

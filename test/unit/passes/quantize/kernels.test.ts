@@ -51,6 +51,8 @@ describe('the kernels of a fast form', { timeout: 120_000 }, () => {
       { MatMulIntegerToFloat: 48, QLinearMatMul: 6, FusedMatMul: 0, MatMul: 1 },
     ],
     ['text-llama', { ...WEIGHTS, bits: 4 }, { MatMulNBits: 42, DequantizeLinear: 0, MatMul: 7 }],
+    ['text-llama', { ...WEIGHTS, format: 'qdq' }, { MatMulNBits: 42, DequantizeLinear: 0 }],
+    ['text-llama', { ...WEIGHTS, embeddings: 'quantise' }, { GatherBlockQuantized: 1 }],
   ])('are those of integers: %s, %o', async (model, step, expected) => {
     const kernels = await kernelsOf(model, step);
     const found = Object.keys(expected).map((name) => [name, kernels[name] ?? 0]);

@@ -198,8 +198,27 @@ const evidence: Evidence = {
     ),
 };
 
-async function quantised(given: object) {
-  const graph = network();
+/** Tokens that are looked up, rotated by a table of positions, and recognised again by the same table. */
+const language = (): Graph =>
+  makeGraph({
+    inputs: [value('ids', [2, 6], 'int64'), value('positions', [6], 'int64')],
+    outputs: [value('y', [2, 6, 40])],
+    weights: [
+      weight('table', [40, 96], 2),
+      weight('cosines', [16, 96], 3),
+      weight('w', [96, 96], 4),
+    ],
+    nodes: [
+      node('Gather', ['table', 'ids'], ['tokens'], {}, 'lookup'),
+      node('Gather', ['cosines', 'positions'], ['angles'], {}, 'angles'),
+      node('MatMul', ['tokens', 'w'], ['h'], {}, 'layer'),
+      node('Mul', ['h', 'angles'], ['turned'], {}, 'turn'),
+      node('Transpose', ['table'], ['turnedTable'], { perm: [1, 0] }, 'view'),
+      node('MatMul', ['turned', 'turnedTable'], ['y'], {}, 'head'),
+    ],
+  });
+
+async function quantised(given: object, graph = network()) {
   const facts = inferShapes(graph, { inputs: new Map() });
   const sites = weights.sites({ graph, facts }).sites.map((site) => ({ ...site, entry: 0 }));
   const parameters = weights.parameters.parse({ head: 'quantise', ...given });
@@ -221,17 +240,20 @@ describe('the pass', () => {
     { method: 'awq', block: '64', bits: 8 },
     { method: 'hqq', block: '32' },
     { method: 'rtn', bits: 2, block: '16' },
+    { method: 'gptq', format: 'qdq' },
+    { method: 'rtn', format: 'qdq', block: 'channel' },
+    { method: 'awq', format: 'qdq', symmetric: true },
+    { method: 'rtn', format: 'qdq', bits: 8, block: '64' },
   ];
+  const layers = {
+    nbits: ['LayerNormalization', 'MatMulNBits', 'Relu', 'MatMulNBits', 'Add'],
+    qdq: ['LayerNormalization', 'DequantizeLinear', 'MatMul', 'Relu', 'DequantizeLinear', 'Gemm'],
+  };
   it.each(cases)('writes what ONNX Runtime computes with: %o', async (given) => {
     const { graph, refused } = await quantised(given);
     expect(refused).toEqual([]);
-    expect(graph.order.map(({ op }) => op)).toEqual([
-      'LayerNormalization',
-      'MatMulNBits',
-      'Relu',
-      'MatMulNBits',
-      'Add',
-    ]);
+    const ops = graph.order.map(({ op }) => op);
+    expect(ops).toEqual('format' in given ? layers.qdq : layers.nbits);
     const name = Object.values(given).join('-');
     const comparison = await runTask(
       {
@@ -250,6 +272,54 @@ describe('the pass', () => {
     const { graph, refused } = await quantised({ head: 'keep' });
     expect(refused).toEqual([expect.objectContaining({ node: 'second' })]);
     expect(graph.node('second')!.op).toBe('Gemm');
+  });
+
+  it.each([
+    { bits: 4, block: '32', least: 12 },
+    { bits: 8, block: 'channel', symmetric: true, least: 30 },
+  ])('looks tokens up in tables of few bits: %o', async ({ least, ...given }) => {
+    const { graph, refused } = await quantised({ ...given, embeddings: 'quantise' }, language());
+    expect(refused).toEqual([]);
+    expect(graph.order.map(({ op }) => op)).toEqual(
+      expect.arrayContaining(['GatherBlockQuantized', 'Gather', 'MatMulNBits']),
+    );
+    expect(graph.constant('table')).toBeUndefined();
+    expect(graph.node('angles')!.op).toBe('Gather');
+    const name = Object.values(given).join('-');
+    const comparison = await runTask(
+      {
+        kind: 'compare',
+        reference: host.model('language.onnx', language()),
+        candidate: host.model(`language-${name}.onnx`, graph),
+        data: generatedData(6),
+      },
+      { entry: host.entry },
+    );
+    expect(comparison.outputs[0]!.sqnrDb).toBeGreaterThan(least);
+  });
+
+  it.each([
+    [{ embeddings: 'keep' }, /embeddings: quantise/],
+    [{ embeddings: 'quantise', head: 'keep' }, /reads the same weights/],
+    [{ embeddings: 'quantise', format: 'qdq' }, /restore the whole table/],
+  ])('keeps the table with %o, and says why', async (given, reason) => {
+    const { graph, refused } = await quantised(given, language());
+    expect(graph.node('lookup')!.op).toBe('Gather');
+    const said = expect.objectContaining({
+      node: 'lookup',
+      reason: expect.stringMatching(reason) as string,
+    }) as object;
+    expect(refused).toContainEqual(said);
+  });
+
+  it.each([
+    [{ bits: 2, format: 'qdq' }, /2 bits have no type/],
+    [{ method: 'hqq', format: 'qdq' }, /zero points between codes/],
+  ])('has no interchange form of %o', async (given, reason) => {
+    const { graph, refused } = await quantised(given);
+    expect(graph.node('first')!.inputs[1]).toBe('w');
+    for (const one of refused) expect(one.reason).toMatch(reason);
+    expect(refused).toHaveLength(2);
   });
 
   it('refuses weights that are no numbers', async () => {
