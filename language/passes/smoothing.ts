@@ -18,6 +18,8 @@ export interface Smoothing {
   readonly factors: readonly number[];
 }
 
+/** How many times smaller the expected squared error must become where nobody asks for smoothing. */
+export const WORTHWHILE = 4;
 /** Exponents that a search tries. */
 const ALPHAS = Array.from({ length: 11 }, (_, i) => i / 10);
 /** A channel that is nearly silent in the calibration data counts as this share of the middle one. */
@@ -38,10 +40,13 @@ export function smoothingFactors(
   matrices: readonly Matrix[],
   alpha: number,
 ): Float64Array {
-  const largest = floored(magnitudes(moments));
+  const largest = channelSizes(moments);
   const weights = floored(rowMaxima(matrices));
   return largest.map((max, channel) => max ** alpha / weights[channel]! ** (1 - alpha));
 }
+
+/** How large channels are, silent ones not taken as smaller than they may become. */
+export const channelSizes = (moments: ChannelMoments): Float64Array => floored(magnitudes(moments));
 
 const magnitudes = ({ min, max }: ChannelMoments): Float64Array =>
   max.map((value, channel) => Math.max(value, -min[channel]!));
@@ -148,7 +153,7 @@ export function smoothAll(
 }
 
 /** Short in a recipe's decisions, and exact in the arithmetic of the model. */
-const asDecision = (value: string, factors: Float64Array): Smoothing => ({
+export const asDecision = (value: string, factors: Float64Array): Smoothing => ({
   value,
   factors: Array.from(factors, (factor) => Number(factor.toPrecision(4))),
 });
