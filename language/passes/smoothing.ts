@@ -40,15 +40,12 @@ export function smoothingFactors(
   matrices: readonly Matrix[],
   alpha: number,
 ): Float64Array {
-  const largest = channelSizes(moments);
+  const largest = floored(magnitudes(moments));
   const weights = floored(rowMaxima(matrices));
   return largest.map((max, channel) => max ** alpha / weights[channel]! ** (1 - alpha));
 }
 
-/** How large channels are, silent ones not taken as smaller than they may become. */
-export const channelSizes = (moments: ChannelMoments): Float64Array => floored(magnitudes(moments));
-
-const magnitudes = ({ min, max }: ChannelMoments): Float64Array =>
+export const magnitudes = ({ min, max }: ChannelMoments): Float64Array =>
   max.map((value, channel) => Math.max(value, -min[channel]!));
 
 function floored(maxima: Float64Array): Float64Array {

@@ -8,7 +8,7 @@ import type { Graph, Node } from '../../../graph/graph';
 import { inferShapes } from '../../../graph/shapes/infer';
 import { floatBytes, Inserter } from '../../inserter';
 import type { Evidence, Site } from '../../pass';
-import { asDecision, channelSizes, WORTHWHILE, type Smoothing } from '../../smoothing';
+import { asDecision, magnitudes, WORTHWHILE, type Smoothing } from '../../smoothing';
 
 /** A stacked value that nothing but products read, all of them as the same operand. */
 export interface Rows {
@@ -57,6 +57,9 @@ function isStacked(graph: Graph, value: string): boolean {
   return producer?.op === 'Scan' || producer?.op === 'Loop';
 }
 
+/** A row that stayed below this share of the largest in the calibration data keeps the step of the largest. */
+const SILENT = 2 ** -16;
+
 /** Measures the largest magnitude of each row; values whose rows are of much the same size are left alone. */
 export async function planRows(
   graph: Graph,
@@ -71,10 +74,16 @@ export async function planRows(
   return all.flatMap(({ value, count }, i) => {
     const seen = moments.get(measured[i]!);
     if (seen?.max.length !== count) return [];
-    const sizes = channelSizes(seen);
+    const sizes = magnitudes(seen);
     const largest = Math.max(...sizes);
     const squares = sizes.reduce((sum, size) => sum + size ** 2, 0);
-    return count * largest ** 2 >= WORTHWHILE * squares ? [asDecision(value, sizes)] : [];
+    if (largest === 0 || count * largest ** 2 < WORTHWHILE * squares) return [];
+    return [
+      asDecision(
+        value,
+        sizes.map((size) => (size > SILENT * largest ? size : largest)),
+      ),
+    ];
   });
 }
 
