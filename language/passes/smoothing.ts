@@ -18,7 +18,7 @@ export interface Smoothing {
   readonly factors: readonly number[];
 }
 
-/** How many times smaller the expected squared error must become where nobody asks for smoothing. */
+/** How many times smaller the expected squared error must become where smoothing is not a step of its own. */
 export const WORTHWHILE = 4;
 /** Exponents that a search tries. */
 const ALPHAS = Array.from({ length: 11 }, (_, i) => i / 10);

@@ -21,7 +21,7 @@ import { elementCount, int64Tensor, tensorNumbers } from '../../../onnx/tensor';
 import type { Product } from '../../layers';
 import { macsInside } from '../../macs';
 import type { Site, Situation } from '../../pass';
-import { canHoldWeights } from '../../weights';
+import { canHoldWeights, isQuantised } from '../../weights';
 import { overAllSteps, type AllSteps, type OneStep } from './allSteps';
 import { factsOf } from './preparation';
 
@@ -38,7 +38,8 @@ export function bodyProducts(situation: Situation, node: Node): BodyProducts | s
   const loop = loopAt(situation, node);
   if (typeof loop === 'string') return loop;
   const { taken, reasons } = sorted(loop);
-  const [left] = reasons;
+  const [first, ...more] = reasons;
+  const left = more.length > 0 ? `${first} (and ${more.length} more)` : first;
   if (taken.length === 0) return left;
   const macs = macsInside(loop.inside, taken);
   return { node: node.id, kind: 'product', macs, left };
@@ -110,7 +111,7 @@ function sorted(loop: Loop): { taken: readonly Node[]; reasons: readonly string[
 }
 
 function whyNot(loop: Loop, product: Node): string | undefined {
-  const { body, carried, node, record, hidden } = loop;
+  const { body, inside, carried, node, record, hidden } = loop;
   const behind = following(body, [product]);
   const reached = record.outputs.flatMap(({ name }, i) =>
     behind.some(({ outputs }) => outputs.includes(name)) ? [i] : [],
@@ -118,6 +119,7 @@ function whyNot(loop: Loop, product: Node): string | undefined {
   if (reached.some((i) => i < carried))
     return 'makes what the next step starts from, where rounding would add up';
   if (!reached.some((i) => node.outputs[i - hidden])) return 'makes nothing that is read';
+  if (product.inputs.some((input) => isQuantised(body, input))) return 'is quantised already';
   if (product.inputs.some((input) => !isFloat(loop, input)))
     return 'does not compute in float32 or float16';
   for (const other of behind) {
@@ -125,7 +127,7 @@ function whyNot(loop: Loop, product: Node): string | undefined {
     if (typeof found !== 'string') continue;
     return other === product ? found : `comes before ${other.id}, which ${found}`;
   }
-  return reached.some((i) => Number.isNaN(loop.axes[i - carried]))
+  return reached.some((i) => !inside.facts.value(record.outputs[i]!.name).shape)
     ? 'makes an output whose rank is not known'
     : undefined;
 }
@@ -353,9 +355,10 @@ export function giveCodes(graph: Graph, id: string): void {
   for (let i = carried; i < given.length; i++) {
     const { name, type } = given[i]!;
     const step = body.producer(name);
-    const path = pathToCodes(graph, outputs[i - hidden]!);
     const isFirst = (intsAttribute(node, 'scan_output_axes')?.[i - carried] ?? 0) === 0;
-    if (!path || !step || !isFirst || type.kind !== 'tensor') continue;
+    if (!step || !isFirst || type.kind !== 'tensor' || !type.shape) continue;
+    const path = pathToCodes(graph, outputs[i - hidden]!, type.shape.length);
+    if (!path) continue;
     let value = name;
     for (const moved of path) {
       graph.remove(moved.id);
@@ -364,21 +367,29 @@ export function giveCodes(graph: Graph, id: string): void {
       const { op, domain } = moved;
       body.insert({ op, domain, inputs, outputs: [value], attributes: attributesOf(moved) }, step);
     }
-    outputs[i - hidden] = path.at(-1)!.outputs[0]!;
-    given[i] = { name: value, type: { ...type, elementType: 'uint8' } };
+    const quantiser = path.at(-1)!;
+    const elementType = graph.initializer(quantiser.inputs[2] ?? '')?.elementType ?? 'uint8';
+    outputs[i - hidden] = quantiser.outputs[0]!;
+    given[i] = { name: value, type: { ...type, elementType } };
   }
+  if (given.every((output, i) => output === record.outputs[i])) return;
   body.setOutputs(given);
   graph.replace(id, { outputs });
   graph.setAttribute(id, 'body', { kind: 'graph', value: body.toRecord() });
 }
 
-/** The nodes that alone read a value, one after the other, up to its codes. */
-function pathToCodes(graph: Graph, value: string): Node[] | undefined {
+/**
+ * The nodes that alone read a value, one after the other, up to its codes, where they do the same to each step.
+ * @param rank of one step
+ */
+function pathToCodes(graph: Graph, value: string, rank: number): Node[] | undefined {
   const reader = graph.isOutput(value) ? undefined : graph.onlyConsumer(value);
   if (reader?.inputs[0] !== value) return undefined;
-  if (!reader.inputs.slice(1).every((input) => graph.initializer(input))) return undefined;
-  if (reader.op === 'QuantizeLinear') return [reader];
-  if (reader.op !== 'Mul' && reader.op !== 'Cast') return undefined;
-  const rest = pathToCodes(graph, reader.outputs[0]!);
+  const isLast = reader.op === 'QuantizeLinear';
+  if (!isLast && reader.op !== 'Mul' && reader.op !== 'Cast') return undefined;
+  const most = isLast ? 0 : rank;
+  const axesOf = (input: string) => graph.initializer(input)?.dims.length ?? Infinity;
+  if (reader.inputs.slice(1).some((input) => axesOf(input) > most)) return undefined;
+  const rest = isLast ? [] : pathToCodes(graph, reader.outputs[0]!, rank);
   return rest && [reader, ...rest];
 }

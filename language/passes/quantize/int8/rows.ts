@@ -7,7 +7,8 @@
 import type { Graph, Node } from '../../../graph/graph';
 import { inferShapes } from '../../../graph/shapes/infer';
 import { floatBytes, Inserter } from '../../inserter';
-import type { Evidence, Site } from '../../pass';
+import { quantisable } from '../../layers';
+import type { Evidence, Site, Situation } from '../../pass';
 import { asDecision, magnitudes, WORTHWHILE, type Smoothing } from '../../smoothing';
 
 /** A stacked value that nothing but products read, all of them as the same operand. */
@@ -22,17 +23,18 @@ export interface Rows {
 
 /** @param float sites that stay as they are */
 export function rowsAmong(
-  graph: Graph,
-  sites: readonly Site[],
+  { graph, facts, sites }: Situation & { readonly sites: readonly Site[] },
   float: ReadonlySet<string>,
 ): Rows[] {
-  const open = new Set(sites.map(({ node }) => node).filter((node) => !float.has(node)));
-  const values = new Set(
-    [...open].flatMap((id) => {
-      const { op, inputs } = graph.node(id)!;
-      return op === 'MatMul' ? inputs.filter((input) => isStacked(graph, input)) : [];
-    }),
-  );
+  const open = new Set<string>();
+  const values = new Set<string>();
+  for (const { node: id } of sites) {
+    const node = graph.node(id)!;
+    const found = float.has(id) ? undefined : quantisable(graph, facts, node);
+    if (typeof found !== 'object' || found.kind !== 'product') continue;
+    open.add(id);
+    for (const input of node.inputs) if (isStacked(graph, input)) values.add(input);
+  }
   if (values.size === 0) return [];
   const unbound = inferShapes(graph, { inputs: new Map() });
   return [...values].flatMap((value): Rows[] => {

@@ -39,24 +39,25 @@ export async function measureStatically(
 ): Promise<Measuring> {
   const { ruled, opset } = request;
   const copy = takeOut({ ...request, graph: request.graph.fork() }, ruled);
-  const { graph, facts, sites } = prepare(copy, ruled, opset);
+  const prepared = prepare(copy, ruled, opset);
+  const { graph, facts, sites } = prepared;
   const groups = smoothable(graph, facts, sites, ruled);
-  const prepared = facts === request.facts ? undefined : graph;
-  const rows = rowsAmong(graph, sites, ruled);
+  const measured = facts === request.facts ? undefined : graph;
+  const rows = rowsAmong(prepared, ruled);
   const smoothings =
     smooth === 'auto'
       ? [
-          ...(await planSmoothing(graph, groups, evidence, prepared)),
+          ...(await planSmoothing(graph, groups, evidence, measured)),
           ...(await planRows(graph, rows, evidence)),
         ]
       : [];
   smoothAll(graph, groups, smoothings);
   scaleRows(graph, rows, smoothings);
   const arrangement = arrange(graph, facts, sites, ruled);
-  const measured = arrangement.values
+  const ranged = arrangement.values
     .filter((value) => value.like === undefined)
     .map((value) => value.name);
-  const ranges = await measureRanges(graph, measured, how, evidence);
+  const ranges = await measureRanges(graph, ranged, how, evidence);
   return { graph, facts, arrangement, ranges, smoothings };
 }
 
@@ -77,10 +78,11 @@ export function writeStatically(
 ): readonly Refusal[] {
   const { ruled, opset } = request;
   const staying = new Set(float);
-  const { graph, facts, sites } = prepare(takeOut(request, staying), ruled, opset);
+  const prepared = prepare(takeOut(request, staying), ruled, opset);
+  const { graph, facts, sites } = prepared;
   // Sites that measurement left float read the smoothed values too.
   smoothAll(graph, smoothable(graph, facts, sites, ruled), smoothings);
-  scaleRows(graph, rowsAmong(graph, sites, ruled), smoothings);
+  scaleRows(graph, rowsAmong(prepared, ruled), smoothings);
   const { layers, uses, values, folds, refused } = arrange(graph, facts, sites, staying);
   for (const { producer, fold } of folds) foldInto(graph, producer, fold);
   const writer = new QdqWriter(graph, values, ranges, scheme);
