@@ -14,7 +14,7 @@ const parameters = z.strictObject({
   form: z.enum(['fast', 'full']).default('fast').meta({
     title: 'Form',
     description:
-      'fast: layers with constant weights, where integers save time; full: nearly every product in integers, those of attention too',
+      'fast: layers with constant weights, where integers save time; full: nearly every product in integers, those of attention and of scans too',
   }),
   mode: z.enum(['static', 'dynamic']).default('static').meta({
     title: 'Mode',

@@ -219,11 +219,13 @@ describe('loops', () => {
     );
   });
 
-  it('stay as they are in the fast form', async () => {
-    const before = scan();
-    const after = await quantised(before, { form: 'fast' });
-    expect(after.edited).toBe(false);
-  });
+  it.each([{ form: 'fast' }, { form: 'full', exclude: 1 }] as const)(
+    'stay as they are where their products stay float: %o',
+    async (given) => {
+      const after = await quantised(scan(), given);
+      expect(after.edited).toBe(false);
+    },
+  );
 
   const besides = (...nodes: NodeRecord[]) => scan([...STEP.slice(0, -1), ...nodes]);
   const turn = STEP.at(-1)!;
