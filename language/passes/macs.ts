@@ -2,7 +2,7 @@
  * How much of a model's arithmetic is where, for shares and budgets within a pass. What a run costs is for cost models to
  * say; here free sizes count as a nominal length.
  */
-import type { Facts } from '../graph/facts';
+import type { Facts, InnerFacts } from '../graph/facts';
 import { intAttribute, stringAttribute, type Graph, type Node } from '../graph/graph';
 import type { Dim, Shape } from '../onnx/model';
 
@@ -27,12 +27,7 @@ export function macsOf(facts: Facts, node: Node): number {
     case 'Einsum':
       return einsum(facts, node);
     default:
-      return facts
-        .inner(node)
-        .reduce(
-          (sum, body) => sum + (body.times ?? NOMINAL) * macsOfAll(body.facts, body.nodes),
-          0,
-        );
+      return facts.inner(node).reduce((sum, body) => sum + macsInside(body, body.nodes), 0);
   }
 }
 
@@ -46,6 +41,10 @@ function einsum(facts: Facts, node: Node): number {
   });
   return [...sizes.values()].reduce((a, b) => a * b, 1);
 }
+
+/** The same of some nodes of a body, all its runs together. */
+export const macsInside = ({ times, facts }: InnerFacts, nodes: readonly Node[]): number =>
+  (times ?? NOMINAL) * macsOfAll(facts, nodes);
 
 const macsOfAll = (facts: Facts, nodes: readonly Node[]): number =>
   nodes.reduce((sum, node) => sum + macsOf(facts, node), 0);

@@ -18,6 +18,8 @@ export interface Smoothing {
   readonly factors: readonly number[];
 }
 
+/** How many times smaller the expected squared error must become where smoothing is not a step of its own. */
+export const WORTHWHILE = 4;
 /** Exponents that a search tries. */
 const ALPHAS = Array.from({ length: 11 }, (_, i) => i / 10);
 /** A channel that is nearly silent in the calibration data counts as this share of the middle one. */
@@ -43,7 +45,7 @@ export function smoothingFactors(
   return largest.map((max, channel) => max ** alpha / weights[channel]! ** (1 - alpha));
 }
 
-const magnitudes = ({ min, max }: ChannelMoments): Float64Array =>
+export const magnitudes = ({ min, max }: ChannelMoments): Float64Array =>
   max.map((value, channel) => Math.max(value, -min[channel]!));
 
 function floored(maxima: Float64Array): Float64Array {
@@ -148,7 +150,7 @@ export function smoothAll(
 }
 
 /** Short in a recipe's decisions, and exact in the arithmetic of the model. */
-const asDecision = (value: string, factors: Float64Array): Smoothing => ({
+export const asDecision = (value: string, factors: Float64Array): Smoothing => ({
   value,
   factors: Array.from(factors, (factor) => Number(factor.toPrecision(4))),
 });

@@ -1,6 +1,6 @@
 /** The weights that layers multiply with: where they are, whatever the exporter put in between. */
 import { intAttribute, type Graph, type Node } from '../graph/graph';
-import type { Tensor } from '../onnx/model';
+import type { NodeRecord, Tensor } from '../onnx/model';
 
 /** An input of a layer that is a constant weight. */
 export interface WeightInput {
@@ -46,7 +46,7 @@ export function isQuantised(graph: Graph, value: string): boolean {
   return false;
 }
 
-export const canHoldWeights = (node: Node): boolean => node.op in WEIGHT_INPUTS;
+export const canHoldWeights = ({ op }: NodeRecord): boolean => op in WEIGHT_INPUTS;
 
 /** The constant weights of a layer; none for a product of activations. */
 export function weightInputs(graph: Graph, node: Node): WeightInput[] {

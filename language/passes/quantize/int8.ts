@@ -1,20 +1,20 @@
 import { z } from 'zod';
 import { raiseBlocker } from '../../graph/opset';
 import { DYNAMIC_OPSET, DynamicWriter } from '../dynamicInt8';
-import { QDQ_OPSET, quantisable } from '../layers';
+import { QDQ_OPSET } from '../layers';
 import type { Pass, Range, Refusal, StepRequest } from '../pass';
 import type { Smoothing } from '../smoothing';
 import { measureMeans, mostSensitive } from './int8/plan';
 import { prepare } from './int8/preparation';
 import { floatByRule } from './int8/rules';
-import { quantisableSites } from './int8/sites';
+import { quantisableIn, quantisableSites } from './int8/sites';
 import { measureStatically, writeStatically, type Static } from './int8/statically';
 
 const parameters = z.strictObject({
   form: z.enum(['fast', 'full']).default('fast').meta({
     title: 'Form',
     description:
-      'fast: layers with constant weights, where integers save time; full: nearly every product in integers, those of attention too',
+      'fast: layers with constant weights, where integers save time; full: nearly every product in integers, those of attention and of scans too',
   }),
   mode: z.enum(['static', 'dynamic']).default('static').meta({
     title: 'Mode',
@@ -162,7 +162,7 @@ function rewriteDynamically(
   const refused: Refusal[] = [];
   for (const { node: id } of sites) {
     if (float.includes(id)) continue;
-    const found = quantisable(graph, facts, graph.node(id)!);
+    const found = quantisableIn({ graph, facts }, graph.node(id)!);
     if (typeof found !== 'object') refused.push({ node: id, reason: found ?? 'it has no weight' });
     else if (found.kind === 'gemm' || found.kind === 'matmul') writer.quantiseLayer(found);
     else refused.push({ node: id, reason: `a ${NAMES[found.kind]} is not quantised dynamically` });

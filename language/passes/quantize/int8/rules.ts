@@ -4,11 +4,12 @@
  */
 import type { Facts } from '../../../graph/facts';
 import type { Graph } from '../../../graph/graph';
-import { endsInOutputs, isInput, quantisable, type Layer, type Product } from '../../layers';
+import { endsInOutputs, isInput, type Layer, type Product } from '../../layers';
 import { macsOf, totalMacs } from '../../macs';
 import type { Site } from '../../pass';
 import { foldable } from './folding';
 import { reachesInteger } from './integerPath';
+import { quantisableIn } from './sites';
 
 export type Form = 'fast' | 'full';
 
@@ -52,8 +53,9 @@ export function floatByRule(
 
 function candidateAt(graph: Graph, facts: Facts, id: string): Candidate[] {
   const node = graph.node(id);
-  const found = node && quantisable(graph, facts, node);
-  return typeof found === 'object' ? [{ node: id, found, macs: macsOf(facts, node!) }] : [];
+  const found = node && quantisableIn({ graph, facts }, node);
+  if (typeof found !== 'object') return [];
+  return [{ node: id, found, macs: 'macs' in found ? found.macs : macsOf(facts, node!) }];
 }
 
 const macsIn = (candidates: readonly Candidate[]): number =>

@@ -1,18 +1,33 @@
 /** Where layers can run on integer codes. */
-import { quantisable } from '../../layers';
-import type { Site, Sites, Situation } from '../../pass';
+import type { Node } from '../../../graph/graph';
+import { quantisable, type Layer, type Product } from '../../layers';
+import type { Sites, Situation } from '../../pass';
 import { sitesWhere } from '../../sites';
+import { bodyProducts, type BodyProducts } from './bodies';
 
-export const quantisableSites = ({ graph, facts }: Situation): Sites =>
-  sitesWhere(graph, (node) => quantisable(graph, facts, node));
+/** What there is at a node of the graph, or within it. */
+export const quantisableIn = (
+  situation: Situation,
+  node: Node,
+): Layer | Product | BodyProducts | string | undefined =>
+  quantisable(situation.graph, situation.facts, node) ?? bodyProducts(situation, node);
+
+/** A loop is a site for the products that can be taken out of it, and refused for the others. */
+export function quantisableSites(situation: Situation): Sites {
+  const { graph } = situation;
+  const { sites, refused } = sitesWhere(graph, (node) => quantisableIn(situation, node));
+  const left = sites.flatMap(({ node }) => {
+    const found = quantisableIn(situation, graph.node(node)!);
+    return typeof found === 'object' && 'left' in found && found.left !== undefined
+      ? [{ node, reason: found.left }]
+      : [];
+  });
+  return { sites, refused: [...refused, ...left] };
+}
 
 /** Those with weights. */
-export function layerSites(situation: Situation): Sites {
-  const { graph, facts } = situation;
-  const { sites, refused } = quantisableSites(situation);
-  const isLayer = (site: Site) => {
-    const found = quantisable(graph, facts, graph.node(site.node)!);
-    return typeof found === 'object' && found.kind !== 'product';
-  };
-  return { sites: sites.filter(isLayer), refused };
-}
+export const layerSites = ({ graph, facts }: Situation): Sites =>
+  sitesWhere(graph, (node) => {
+    const found = quantisable(graph, facts, node);
+    return typeof found === 'object' && found.kind === 'product' ? undefined : found;
+  });

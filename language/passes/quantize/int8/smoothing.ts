@@ -3,10 +3,7 @@ import type { Facts } from '../../../graph/facts';
 import type { Graph } from '../../../graph/graph';
 import { groupsOf, linearOf, type Group } from '../../linear';
 import type { Evidence, Site } from '../../pass';
-import { bestSmoothing, planSmoothings, type Smoothing } from '../../smoothing';
-
-/** How many times smaller the expected squared error must become. */
-const WORTHWHILE = 4;
+import { bestSmoothing, planSmoothings, WORTHWHILE, type Smoothing } from '../../smoothing';
 
 /** Layers that are quantised, by the value that they read. */
 export const smoothable = (

@@ -7,9 +7,11 @@ import { QdqWriter, type Scheme } from '../../qdq';
 import { toIntegerOperators } from '../../qoperator';
 import { smoothAll, type Smoothing } from '../../smoothing';
 import { arrange, type Arrangement } from './arrangement';
+import { giveCodes, takeOut } from './bodies';
 import { foldInto } from './folding';
 import { measureRanges, type RangeRequest } from './plan';
 import { prepare } from './preparation';
+import { planRows, rowsAmong, scaleRows } from './rows';
 import { planSmoothing, smoothable } from './smoothing';
 
 /** The layers to quantise, and what the form leaves float: decided from the graph alone. */
@@ -35,19 +37,27 @@ export async function measureStatically(
   { smooth, ...how }: RangeRequest & { readonly smooth: 'auto' | 'off' },
   evidence: Evidence,
 ): Promise<Measuring> {
-  const { sites, ruled, opset } = request;
-  const copy = { graph: request.graph.fork(), facts: request.facts };
-  const { graph, facts } = prepare(copy, ruled, opset);
+  const { ruled, opset } = request;
+  const copy = takeOut({ ...request, graph: request.graph.fork() }, ruled);
+  const prepared = prepare(copy, ruled, opset);
+  const { graph, facts, sites } = prepared;
   const groups = smoothable(graph, facts, sites, ruled);
-  const prepared = facts === request.facts ? undefined : graph;
+  const measured = facts === request.facts ? undefined : graph;
+  const rows = rowsAmong(prepared, ruled);
   const smoothings =
-    smooth === 'auto' ? await planSmoothing(graph, groups, evidence, prepared) : [];
+    smooth === 'auto'
+      ? [
+          ...(await planSmoothing(graph, groups, evidence, measured)),
+          ...(await planRows(graph, rows, evidence)),
+        ]
+      : [];
   smoothAll(graph, groups, smoothings);
+  scaleRows(graph, rows, smoothings);
   const arrangement = arrange(graph, facts, sites, ruled);
-  const measured = arrangement.values
+  const ranged = arrangement.values
     .filter((value) => value.like === undefined)
     .map((value) => value.name);
-  const ranges = await measureRanges(graph, measured, how, evidence);
+  const ranges = await measureRanges(graph, ranged, how, evidence);
   return { graph, facts, arrangement, ranges, smoothings };
 }
 
@@ -66,15 +76,19 @@ export function writeStatically(
   scheme: Scheme,
   format: 'qdq' | 'qoperator' = 'qdq',
 ): readonly Refusal[] {
-  const { sites, ruled, opset } = request;
-  const { graph, facts } = prepare(request, ruled, opset);
+  const { ruled, opset } = request;
+  const staying = new Set(float);
+  const prepared = prepare(takeOut(request, staying), ruled, opset);
+  const { graph, facts, sites } = prepared;
   // Sites that measurement left float read the smoothed values too.
   smoothAll(graph, smoothable(graph, facts, sites, ruled), smoothings);
-  const { layers, uses, values, folds, refused } = arrange(graph, facts, sites, new Set(float));
+  scaleRows(graph, rowsAmong(prepared, ruled), smoothings);
+  const { layers, uses, values, folds, refused } = arrange(graph, facts, sites, staying);
   for (const { producer, fold } of folds) foldInto(graph, producer, fold);
   const writer = new QdqWriter(graph, values, ranges, scheme);
   for (const layer of layers) writer.quantiseLayer(layer);
   for (const value of values) writer.quantiseActivation(value, uses);
+  for (const { node } of request.sites) if (!staying.has(node)) giveCodes(graph, node);
   if (format === 'qoperator')
     toIntegerOperators(
       graph,
