@@ -66,7 +66,7 @@ export class Builder {
   }
 
   reduce(
-    op: 'ReduceMean' | 'ReduceMin',
+    op: 'ReduceMean' | 'ReduceMin' | 'ReduceMax',
     value: string,
     name: string,
     axes: readonly number[],
@@ -75,6 +75,10 @@ export class Builder {
     const keepdims = int(Number(keep));
     if (this.graph.opset < 18) return this.node(op, name, [value], { axes: ints(axes), keepdims });
     return this.node(op, name, [value, this.constant(`${name}_axes`, axes)], { keepdims });
+  }
+
+  transpose(value: string, name: string, perm: readonly number[]): string {
+    return this.node('Transpose', name, [value], { perm: ints(perm) });
   }
 
   unsqueeze(value: string, name: string, ...axes: readonly number[]): string {

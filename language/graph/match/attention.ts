@@ -85,12 +85,15 @@ const FUSED = new Set([
   'QAttention',
 ]);
 
+/** Whether a node is all of an attention. */
+export const isFusedAttention = ({ op }: Node): boolean => FUSED.has(op);
+
 export function findAttentions(view: View, linears: Linears): Attention[] {
   const decomposed = new Map(
     coresIn(view).map((core) => [core.softmax.id, describeCore(view, linears, core)]),
   );
   return view.nodes.flatMap((node): Attention[] => {
-    if (FUSED.has(node.op) && !view.isStatic(node.outputs[0] ?? ''))
+    if (isFusedAttention(node) && !view.isStatic(node.outputs[0] ?? ''))
       return [describeFused(view, linears, node)];
     const core = decomposed.get(node.id);
     return core ? [core] : [];

@@ -1,18 +1,16 @@
-import { attentionCores } from '../../graph/match/attention';
-import { floatLinearOf, groupsOf, weightOf } from '../linear';
+import { floatLinearOf, weightOf } from '../linear';
 import type { Pass } from '../pass';
 import { sitesWhere } from '../sites';
-import { quantiseSoftmax } from './agile/log2';
+import { attentionProducts } from './agile/attention';
 import { parameters, type Parameters } from './agile/parameters';
-import { layerWriter, planAgile, refineAll, roundedLayer, type Decisions } from './agile/plan';
-import { chosenLayers } from './weights/selection';
+import { layerWriter, planAgile, preparedLayers, roundedLayer, type Decisions } from './agile/plan';
 
 const agile: Pass<Parameters, Decisions> = {
   id: 'quantize.agile',
   title: 'Agile-Quant',
   family: 'quantize',
   summary:
-    'Weights of matrix layers in 4 bits, what they read in 8 or 4 bits with a scale for each token as it comes, for language models on processors that multiply a few bits. Integer kernels of ONNX Runtime compute it with codes in bytes: 4 bits are emulated, to the bit. Products of activations stay float; its pruning of tokens is tokens.agile, as a step before this one.',
+    'Weights of matrix layers in 4 bits, what they read in 8 or 4 bits and both products of attention in 8 bits, with a scale for each token as it comes, for language models on processors that multiply a few bits. Integer kernels of ONNX Runtime compute it with codes in bytes: 4 bits are emulated, to the bit. Its pruning of tokens is tokens.agile, as a step before this one.',
   paper: {
     title: 'Agile-Quant: Activation-Guided Quantization for Faster Inference of LLMs on the Edge',
     authors: 'Shen, Dong, Lu, Kong, Li, Lin, Wu, Wang',
@@ -22,13 +20,15 @@ const agile: Pass<Parameters, Decisions> = {
   needs: ({ rounding, refine, activations }) =>
     rounding === 'gptq' || (refine === 'auto' && activations !== 16) ? ['calibration'] : [],
 
-  sites: ({ graph, facts }) =>
-    sitesWhere(graph, (node) => {
-      const layer = floatLinearOf(graph, facts, node);
-      if (typeof layer !== 'object') return layer;
-      if (graph.opset < 11) return `rounding needs operator set 11, the model uses ${graph.opset}`;
-      return layer;
-    }),
+  sites({ graph, facts }) {
+    const products = attentionProducts(graph, facts);
+    return sitesWhere(graph, (node) => {
+      const found = products.get(node.id) ?? floatLinearOf(graph, facts, node);
+      if (typeof found === 'object' && graph.opset < 11)
+        return `rounding needs operator set 11, the model uses ${graph.opset}`;
+      return found;
+    });
+  },
 
   plan: planAgile,
 
@@ -38,10 +38,9 @@ const agile: Pass<Parameters, Decisions> = {
     open: rounding === 'gptq',
   }),
 
-  rewrite({ graph, facts, sites, parameters: chosen }, { layers: decided, refinements, open }) {
-    refineAll(graph, groupsOf(chosenLayers(graph, facts, sites, chosen).layers), refinements);
-    const { layers, refused } = chosenLayers(graph, facts, sites, chosen);
-    const softmaxes = chosen.softmax === 'log2' ? attentionCores(graph, facts) : [];
+  rewrite(request, { layers: decided, refinements, open }) {
+    const { graph, parameters: chosen } = request;
+    const { layers, refused } = preparedLayers(request, refinements);
     const write = layerWriter(graph, chosen, open);
     for (const layer of layers) {
       const weight = weightOf(graph, layer);
@@ -50,7 +49,6 @@ const agile: Pass<Parameters, Decisions> = {
         once(() => roundedLayer(weight, layer, decided[layer.node])),
       );
     }
-    for (const { softmax } of softmaxes) quantiseSoftmax(graph, graph.node(softmax.id)!);
     return refused;
   },
 };

@@ -71,9 +71,16 @@ const align: Draw = (random) => ({
 const agile: Draw = (random) => ({
   pass: 'quantize.agile',
   activations: oneOf(random, [8, 4, 16]),
+  attention: oneOf(random, [8, 16]),
   softmax: oneOf(random, ['float', 'log2']),
   rounding: 'rtn',
   refine: 'off',
+});
+const shifted: Draw = (random) => ({
+  ...agile(random),
+  activations: 8,
+  attention: 8,
+  softmax: 'log2',
 });
 
 const ANYWHERE = ['**', 'op:Conv', 'op:Gemm'];
@@ -101,6 +108,7 @@ const CASES: [model: string, name: string, rounds: number, ...draws: Draw[]][] =
   ['text-llama', 'quantize.int8', 1, quantise(['**', '/layers.*/mlp'])],
   ['text-llama', 'quantize.weights', 2, fewBits],
   ['text-llama', 'quantize.agile', 2, agile],
+  ['text-llama', 'attention weights that shift', 1, shifted],
   ['text-llama', 'tokens.agile', 2, dropped],
   ['text-llama', 'fewer tokens and fewer bits', 1, dropped, agile],
   ['shapes-vit', 'all that change the file', 1, tokens, prune(['**']), quantise(['**'])],

@@ -7,6 +7,8 @@ import { floatBytes, Inserter } from '../../inserter';
 
 const FLOAT32 = 1;
 const LEVELS = 16;
+/** 1 where the smallest attention weight that is not nothing, 2^−15, is 1. */
+export const LARGEST_POWER = 2 ** (LEVELS - 1);
 
 /** Lets the readers of a Softmax see its result in 4 bits. */
 export function quantiseSoftmax(graph: Graph, softmax: Node): void {

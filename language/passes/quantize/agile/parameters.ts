@@ -18,6 +18,11 @@ export const parameters = z.strictObject({
     description:
       'auto: channels of activations are scaled by powers of two (TRIP), which the weights after them take back, wherever that lowers the error of the layers; off: they stay as they are',
   }),
+  attention: z.literal([8, 16]).default(8).meta({
+    title: 'Bits of attention',
+    description:
+      'Of queries, keys, values and attention weights where attention multiplies them, a scale for each token as it comes; 16 leaves both products in float, as `activations: 16` does',
+  }),
   softmax: z.enum(['float', 'log2']).default('float').meta({
     title: 'Softmax',
     description: 'log2: attention weights become powers of two, in 4 bits',

@@ -1,14 +1,19 @@
-/** Channels are refined first; then layers are rounded in order, each seeing what those before it make in integers. */
+/**
+ * Channels are refined first, and attention multiplied in integers; then layers are rounded in order, each seeing what those
+ * before it make in integers.
+ */
+import type { Facts } from '../../../graph/facts';
 import type { Graph } from '../../../graph/graph';
 import type { Tensor } from '../../../onnx/model';
 import { groupsOf, matrixOf, weightOf, type Group, type Linear } from '../../linear';
-import type { Evidence, StepRequest } from '../../pass';
+import type { Evidence, Refusal, Site, StepRequest } from '../../pass';
 import { canFold, smooth, type Smoothing } from '../../smoothing';
 import { roundInOrder } from '../rounding/inOrder';
 import { roundToNearest, type Rounded } from '../rounding/blockwise';
 import { decodeRounded, encodeRounded, type LayerDecision } from '../weights/decisions';
 import { quantiseLayer as writeFloat } from '../weights/write';
 import { chosenLayers } from '../weights/selection';
+import { attentionProducts, quantiseAttention, type AttentionProduct } from './attention';
 import { formatOf, type Parameters } from './parameters';
 import { refinement } from './trip';
 import { TokenWiseWriter } from './write';
@@ -27,18 +32,16 @@ const SAMPLES = 16;
 const VALUES_AT_ONCE = 8;
 
 export async function planAgile(
-  { graph, facts, sites, parameters: chosen }: StepRequest<Parameters>,
+  request: StepRequest<Parameters>,
   evidence: Evidence,
 ): Promise<Decisions> {
-  const groups = groupsOf(chosenLayers(graph, facts, sites, chosen).layers);
-  const refinements =
-    chosen.refine === 'auto' ? await planRefinements(graph, groups, chosen, evidence) : [];
+  const { graph, parameters: chosen } = request;
+  const refinements = chosen.refine === 'auto' ? await planRefinements(request, evidence) : [];
   if (chosen.rounding === 'rtn') return { layers: {}, refinements, open: false };
   const current = graph.fork();
-  refineAll(current, groups, refinements);
+  const { layers } = preparedLayers({ ...request, graph: current }, refinements);
   const decided: Record<string, LayerDecision> = {};
   const write = layerWriter(current, chosen, false);
-  const { layers } = chosenLayers(current, facts, sites, chosen);
   const how = { formatOf, damping: chosen.damping };
   await roundInOrder(current, layers, evidence, how, (layer, rounded) => {
     decided[layer.node] = encodeRounded(rounded);
@@ -47,13 +50,38 @@ export async function planAgile(
   return { layers: decided, refinements, open: false };
 }
 
+/** Layers as they are when their turn to be rounded comes: refined, and behind attention in integers. */
+export function preparedLayers(
+  { graph, facts, sites, parameters }: StepRequest<Parameters>,
+  refinements: readonly Smoothing[],
+): { layers: Linear[]; refused: Refusal[] } {
+  const { products, others } = sortedSites(graph, facts, sites);
+  refineAll(graph, groupsOf(chosenLayers(graph, facts, others, parameters).layers), refinements);
+  const left = quantiseAttention(graph, facts, products, parameters);
+  const { layers, refused } = chosenLayers(graph, facts, others, parameters);
+  return { layers, refused: [...refused, ...left] };
+}
+
+function sortedSites(graph: Graph, facts: Facts, sites: readonly Site[]) {
+  const products: AttentionProduct[] = [];
+  const others: Site[] = [];
+  const known = attentionProducts(graph, facts);
+  for (const site of sites) {
+    const product = known.get(site.node);
+    if (typeof product === 'object') products.push(product);
+    else others.push(site);
+  }
+  return { products, others };
+}
+
 async function planRefinements(
-  graph: Graph,
-  groups: readonly Group[],
-  { activations: bits }: Parameters,
+  { graph, facts, sites, parameters }: StepRequest<Parameters>,
   evidence: Evidence,
 ): Promise<Smoothing[]> {
+  const { activations: bits } = parameters;
   if (bits === 16) return [];
+  const { others } = sortedSites(graph, facts, sites);
+  const groups = groupsOf(chosenLayers(graph, facts, others, parameters).layers);
   const free = groups.filter((group) => canFold(graph, group));
   const out: Smoothing[] = [];
   for (let i = 0; i < free.length; i += VALUES_AT_ONCE) {
@@ -72,7 +100,7 @@ async function planRefinements(
   return out;
 }
 
-export function refineAll(
+function refineAll(
   graph: Graph,
   groups: readonly Group[],
   refinements: readonly Smoothing[],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { counts } from '../../../../language/cost/counts';
 import { estimate } from '../../../../language/cost/estimate';
 import { inferShapes } from '../../../../language/graph/shapes/infer';
 import { float32Tensor } from '../../../../language/onnx/tensor';
@@ -117,6 +118,19 @@ describe('quantize.agile', () => {
       expect(narrow.mapping).toMatch(mapping);
     },
   );
+
+  it('has products of attention billed as the bytes that they read, and as many of them', () => {
+    const base = open(sample('text-llama.onnx'), { sequence: 64 });
+    const given = { pass: 'quantize.agile', activations: 4, rounding: 'rtn', refine: 'off' };
+    const { graph, facts } = preview(base, stepsOf(given)).situation;
+    for (const target of ['mobile.generic-cpu', 'mobile.generic-cpu-4bit']) {
+      const { layers } = estimate(graph, facts, bundled(target));
+      const products = layers.filter(({ node }) => /attn.MatMul(_1)?$/.test(node));
+      expect(products).toHaveLength(12);
+      for (const { mapping } of products) expect(mapping).toMatch(/^int8 product of two activations$/);
+    }
+    expect(counts(graph, facts).macs).toBe(counts(base.graph, base.facts).macs);
+  });
 });
 
 describe('refinement', () => {
