@@ -127,7 +127,8 @@ describe('quantize.agile', () => {
       const { layers } = estimate(graph, facts, bundled(target));
       const products = layers.filter(({ node }) => /attn.MatMul(_1)?$/.test(node));
       expect(products).toHaveLength(12);
-      for (const { mapping } of products) expect(mapping).toMatch(/^int8 product of two activations$/);
+      for (const { mapping } of products)
+        expect(mapping).toMatch(/^int8 product of two activations$/);
     }
     expect(counts(graph, facts).macs).toBe(counts(base.graph, base.facts).macs);
   });
