@@ -12,10 +12,15 @@ import {
 } from '../smoothing';
 
 const parameters = z.strictObject({
-  alpha: z.number().min(0).max(1).optional().meta({
+  strength: z.enum(['alpha', 'auto']).default('alpha').meta({
     title: 'Strength',
     description:
-      'How much of the difficulty moves from activations (1: all of it) to weights; left out: for each value what promises the least error in 8 bits',
+      'alpha: the same everywhere; auto: for each value what promises the least error if weights and activations have all codes of 8 bits',
+  }),
+  alpha: z.number().min(0).max(1).default(0.8).meta({
+    title: 'Alpha',
+    description:
+      'How much of the difficulty moves from activations (1: all of it) to weights, for strength: alpha',
   }),
   where: z.enum(['free', 'everywhere']).default('free').meta({
     title: 'Where',
@@ -52,7 +57,7 @@ const smooth: Pass<Parameters, Decisions> = {
     const { groups } = chosenGroups(request);
     const { graph, parameters } = request;
     const smoothings = await planSmoothings(graph, groups, evidence, (moments, matrices) =>
-      parameters.alpha === undefined
+      parameters.strength === 'auto'
         ? bestSmoothing(moments, matrices).factors
         : smoothingFactors(moments, matrices, parameters.alpha),
     );
