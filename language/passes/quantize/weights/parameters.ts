@@ -41,9 +41,9 @@ export const parameters = z.strictObject({
   }),
   head,
   embeddings: z.enum(['keep', 'quantise']).default('keep').meta({
-    title: 'Embeddings',
+    title: 'Tables',
     description:
-      'quantise: tables that tokens are looked up in, each row rounded to nearest in blocks, as GatherBlockQuantized of ONNX Runtime',
+      'Embeddings. quantise: tables that tokens are looked up in, each row rounded to nearest in blocks, as GatherBlockQuantized of ONNX Runtime',
   }),
   damping,
 });
