@@ -237,6 +237,16 @@ function subBytes(bytes: Uint8Array, bits: 2 | 4, count: number): Uint8Array {
   return out;
 }
 
+/** Codes one after another, lowest bits first, as tensors of few bits hold them; of signed ones the two's complement. */
+export function packSubBytes(codes: ArrayLike<number>, bits: 2 | 4 | 8): Uint8Array {
+  const perByte = 8 / bits;
+  const mask = 2 ** bits - 1;
+  const out = new Uint8Array(Math.ceil(codes.length / perByte));
+  for (let i = 0; i < codes.length; i++)
+    out[Math.floor(i / perByte)]! |= (codes[i]! & mask) << (bits * (i % perByte));
+  return out;
+}
+
 interface SmallFloat {
   readonly exponentBits: number;
   readonly fractionBits: number;

@@ -1,10 +1,15 @@
 /** Puts nodes into a graph one after another, in the spelling of the model's operator set (11 or later). */
 import type { Graph, Node } from '../graph/graph';
-import type { AttributeValue } from '../onnx/model';
+import type { Attribute, AttributeValue } from '../onnx/model';
 import { elementCode, type ElementType } from '../onnx/schema';
-import { float32Tensor, int64Tensor } from '../onnx/tensor';
+import { float32Tensor, int64Tensor, makeTensor } from '../onnx/tensor';
 
 export const int = (value: number): AttributeValue => ({ kind: 'int', value });
+/** All the attributes of a node that has no others than whole numbers. */
+export const intAttributes = (
+  numbers: Readonly<Record<string, number>>,
+): ReadonlyMap<string, Attribute> =>
+  new Map(Object.entries(numbers).map(([name, value]) => [name, { name, value: int(value) }]));
 const ints = (value: readonly number[]): AttributeValue => ({ kind: 'ints', value });
 
 export class Builder {
@@ -39,6 +44,13 @@ export class Builder {
   number(name: string, value: number): string {
     const constant = this.graph.freshValue(`${this.prefix}/${name}`);
     this.graph.setInitializer(float32Tensor(constant, [value], []));
+    return constant;
+  }
+
+  /** A uint8, such as a zero point. */
+  byte(name: string, value: number): string {
+    const constant = this.graph.freshValue(`${this.prefix}/${name}`);
+    this.graph.setInitializer(makeTensor(constant, 'uint8', [], Uint8Array.of(value)));
     return constant;
   }
 
@@ -77,8 +89,10 @@ export class Builder {
     return this.node(op, name, [value, this.constant(`${name}_axes`, axes)], { keepdims });
   }
 
-  transpose(value: string, name: string, perm: readonly number[]): string {
-    return this.node('Transpose', name, [value], { perm: ints(perm) });
+  /** Matrices on their side. @param rank of the value */
+  turned(value: string, name: string, rank: number): string {
+    const others = Array.from({ length: rank - 2 }, (_, axis) => axis);
+    return this.node('Transpose', name, [value], { perm: ints([...others, rank - 1, rank - 2]) });
   }
 
   unsqueeze(value: string, name: string, ...axes: readonly number[]): string {

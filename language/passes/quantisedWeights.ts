@@ -3,7 +3,7 @@ import type { Facts } from '../graph/facts';
 import { intAttribute, type Graph, type Node } from '../graph/graph';
 import { raiseBlocker } from '../graph/opset';
 import type { Density, Tensor } from '../onnx/model';
-import { tensorDensity, tensorNumbers, type Numbers } from '../onnx/tensor';
+import { packSubBytes, tensorDensity, tensorNumbers, type Numbers } from '../onnx/tensor';
 import {
   channelLayout,
   channelMaxima,
@@ -44,6 +44,7 @@ export function whyNoInt4(graph: Graph, facts: Facts): string | undefined {
     `operator set ${INT4_OPSET} is needed; ${graph.opset} cannot be raised because of ${blocker.node}: ${blocker.reason}`
   );
 }
+
 /** Codes are symmetric: −127 … 127 and −7 … 7. */
 export const largestCode = (bits: WeightBits): number => 2 ** (bits - 1) - 1;
 
@@ -96,7 +97,7 @@ export class QuantisedWeights {
   /** As they are stored: a byte each, or two in a byte. */
   codes(): Uint8Array {
     const { codes } = this.#code();
-    return this.bits === 4 ? packNibbles(codes) : new Uint8Array(codes.buffer);
+    return this.bits === 4 ? packSubBytes(codes, 4) : new Uint8Array(codes.buffer);
   }
 
   /** While codes cannot be known, about as many are zero as weights are. */
@@ -210,13 +211,6 @@ export class QuantisedWeights {
       (factor, output) => ((own?.[output] ?? 0) - mean[output]!) * factor + shift[output]!,
     );
   }
-}
-
-/** Two codes in a byte, the first in its lower half. */
-function packNibbles(codes: Int8Array): Uint8Array {
-  const out = new Uint8Array(Math.ceil(codes.length / 2));
-  for (let i = 0; i < codes.length; i++) out[i >> 1]! |= (codes[i]! & 15) << (4 * (i & 1));
-  return out;
 }
 
 /** What batch normalisation multiplies each channel by: scale / √(variance + ε). */

@@ -12,9 +12,9 @@ import { scaleRows, shrinkOf } from './rounding/awq';
 import { roundToNearest, type Rounded } from './rounding/blockwise';
 import { hqq } from './rounding/hqq';
 import { decodeRounded, NOTHING, type Decisions, type LayerDecision } from './weights/decisions';
+import { dequantiseWeight } from './weights/interchange';
 import { formatOf, parameters, type Parameters } from './weights/parameters';
 import { placesFor, planAwq, planGptq } from './weights/plan';
-import { dequantiseWeight } from './weights/interchange';
 import { chosenLayers } from './weights/selection';
 import { quantiseTable, roundTable, tableOf, whyKept } from './weights/tables';
 import { quantiseLayer } from './weights/write';
@@ -59,9 +59,13 @@ const weights: Pass<Parameters, Decisions> = {
   }),
 
   rewrite({ graph, facts, sites, parameters: chosen }, { layers: decided, scalings, open }) {
-    const reason = chosen.format === 'qdq' ? whyNotInterchanged(graph, facts, chosen) : undefined;
-    if (reason) return sites.map(({ node }) => ({ node, reason }));
-    if (chosen.format === 'qdq') raiseOpset(graph, facts, INT4_OPSET);
+    const interchange = chosen.format === 'qdq';
+    if (interchange) {
+      const reason = whyNotInterchanged(graph, facts, chosen);
+      if (reason) return sites.map(({ node }) => ({ node, reason }));
+      raiseOpset(graph, facts, INT4_OPSET);
+    }
+    const write = interchange ? dequantiseWeight : quantiseLayer;
     const { layers, refused } = chosenLayers(graph, facts, sites, chosen);
     const factors = new Map(scalings.map((scaling) => [scaling.value, scaling.factors]));
     for (const { value, layers: members } of groupsOf(layers)) {
@@ -74,13 +78,7 @@ const weights: Pass<Parameters, Decisions> = {
       const rounded = once(() =>
         roundLayer(tensor, layer, chosen, decision, factors.get(layer.activation)),
       );
-      (chosen.format === 'qdq' ? dequantiseWeight : quantiseLayer)(
-        graph,
-        layer,
-        chosen,
-        rounded,
-        open,
-      );
+      write(graph, layer, chosen, rounded, open);
     }
     return [...refused, ...quantiseTables(graph, facts, sites, chosen)];
   },

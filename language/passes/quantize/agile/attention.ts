@@ -11,12 +11,12 @@ import {
   isFusedAttention,
   type AttentionCore,
 } from '../../../graph/match/attention';
-import { makeTensor } from '../../../onnx/tensor';
 import { Builder } from '../../builder';
 import type { Refusal } from '../../pass';
 import { isQuantised } from '../../weights';
 import { LARGEST_POWER, quantiseSoftmax } from './log2';
 import type { Parameters } from './parameters';
+import { SMALLEST_SCALE } from './write';
 
 /** A product of two activations, which no layer with weights is. */
 export interface AttentionProduct {
@@ -118,8 +118,6 @@ const MIDDLE = 128;
 const HIGHEST_SIGNED = 127;
 const HIGHEST = 255;
 const BYTE = 256;
-/** Keeps the scale of a token that is nothing but zero from being zero. */
-const SMALLEST_SCALE = 1e-30;
 /** Powers of two come out of Exp a little off; the half of the smallest that is kept is to become nothing. */
 const SLACK = 0.25;
 
@@ -149,9 +147,7 @@ class ProductWriter {
     const build = this.#build;
     const [weights, values] = this.node.inputs as [string, string];
     const v = this.#signed(values, 'value', -1, isLogarithmic);
-    const swapped = Array.from({ length: rank }, (_, axis) => axis);
-    swapped.push(...swapped.splice(-2).reverse());
-    const columns = build.transpose(v.scale, 'value_scales', swapped);
+    const columns = build.turned(v.scale, 'value_scales', rank);
     const shares = build.node('Mul', 'shares', [weights, columns]);
     const { sum, scale } = isLogarithmic
       ? this.#shifted(shares, v.codes)
@@ -233,9 +229,7 @@ class ProductWriter {
   }
 
   #middle(): string {
-    const name = this.graph.freshValue(`${this.node.outputs[0]!}/zero_point`);
-    this.graph.setInitializer(makeTensor(name, 'uint8', [], Uint8Array.of(MIDDLE)));
-    return name;
+    return this.#build.byte('zero_point', MIDDLE);
   }
 
   /** In place of the float one. */

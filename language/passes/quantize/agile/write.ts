@@ -15,7 +15,7 @@ import type { Rounded } from '../rounding/blockwise';
 const MIDDLE = 8;
 const [FLOAT32, UINT8] = [1, 2];
 /** Keeps the scale of a token that is nothing but zero from being zero. */
-const SMALLEST_SCALE = 1e-30;
+export const SMALLEST_SCALE = 1e-30;
 
 /** Codes of a value and what they mean: x ≈ scale·(codes + zero), scale and zero one per token. */
 interface Coded {

@@ -6,6 +6,7 @@
  */
 import type { Graph, Node } from '../../../graph/graph';
 import { inferShapes } from '../../../graph/shapes/infer';
+import { Builder } from '../../builder';
 import { floatBytes, Inserter } from '../../inserter';
 import { quantisable } from '../../layers';
 import type { Evidence, Site, Situation } from '../../pass';
@@ -90,12 +91,7 @@ export async function planRows(
 }
 
 function turned(graph: Graph, { value, rank, products }: Rows): string {
-  const output = graph.freshValue(`${value}_turned`);
-  const axes = Array.from({ length: rank }, (_, axis) => axis);
-  const perm = { kind: 'ints', value: [...axes.slice(0, -2), rank - 1, rank - 2] } as const;
-  return new Inserter(graph).insert('Transpose', [value], output, products[0]!, {
-    attributes: { perm },
-  });
+  return new Builder(graph, products[0]!, value).turned(value, 'turned', rank);
 }
 
 /** Divides rows by what was decided, and multiplies those of the products. */

@@ -1,7 +1,7 @@
 /** Where layers can run on integer codes. */
 import type { Node } from '../../../graph/graph';
 import { quantisable, type Layer, type Product } from '../../layers';
-import type { Sites, Situation } from '../../pass';
+import type { Refusal, Sites, Situation } from '../../pass';
 import { sitesWhere } from '../../sites';
 import { bodyProducts, type BodyProducts } from './bodies';
 
@@ -15,12 +15,12 @@ export const quantisableIn = (
 /** A loop is a site for the products that can be taken out of it, and refused for the others. */
 export function quantisableSites(situation: Situation): Sites {
   const { graph } = situation;
-  const { sites, refused } = sitesWhere(graph, (node) => quantisableIn(situation, node));
-  const left = sites.flatMap(({ node }) => {
-    const found = quantisableIn(situation, graph.node(node)!);
-    return typeof found === 'object' && 'left' in found && found.left !== undefined
-      ? [{ node, reason: found.left }]
-      : [];
+  const left: Refusal[] = [];
+  const { sites, refused } = sitesWhere(graph, (node) => {
+    const found = quantisableIn(situation, node);
+    if (typeof found === 'object' && 'left' in found && found.left !== undefined)
+      left.push({ node: node.id, reason: found.left });
+    return found;
   });
   return { sites, refused: [...refused, ...left] };
 }

@@ -81,16 +81,6 @@ export function packRealZeroPoints(rounded: Rounded, type: 'float32' | 'float16'
   return packFloats(byKernelBlock(rounded, rounded.zeroPoints), type);
 }
 
-/** Codes one after another, lowest bits first, as tensors hold them. @param shift what is taken off each */
-export function packInOrder(codes: ArrayLike<number>, bits: 4 | 8, shift: number): Uint8Array {
-  const perByte = 8 / bits;
-  const mask = 2 ** bits - 1;
-  const out = new Uint8Array(Math.ceil(codes.length / perByte));
-  for (let i = 0; i < codes.length; i++)
-    out[Math.floor(i / perByte)]! |= ((codes[i]! - shift) & mask) << (bits * (i % perByte));
-  return out;
-}
-
 /** Numbers per block and column, as columns of kernel blocks. */
 function byKernelBlock(
   { rows, columns, format }: Rounded,

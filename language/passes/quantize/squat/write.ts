@@ -4,7 +4,7 @@
  */
 import type { AttentionCore } from '../../../graph/match/attention';
 import type { Graph, Node } from '../../../graph/graph';
-import { elementCount, makeTensor } from '../../../onnx/tensor';
+import { elementCount } from '../../../onnx/tensor';
 import { int8Codes } from '../../affine';
 import { Builder } from '../../builder';
 import { Inserter } from '../../inserter';
@@ -98,9 +98,7 @@ export class MixedWriter {
       ? build.node('Add', 'shifted', [within, build.number('middle', MIDDLE)])
       : within;
     const codes = build.cast(shifted, 'codes', 'uint8');
-    const zeroPoint = this.graph.freshValue(`${value}/squat/zero_point`);
-    const zero = Uint8Array.of(signed ? MIDDLE : 0);
-    this.graph.setInitializer(makeTensor(zeroPoint, 'uint8', [], zero));
+    const zeroPoint = build.byte('zero_point', signed ? MIDDLE : 0);
     const coded = { codes, zeroPoint, scale };
     this.#coded.set(value, coded);
     return coded;

@@ -3,13 +3,12 @@
  * block of input channels and output channel, or for each output channel.
  */
 import type { Graph } from '../../../graph/graph';
-import type { AttributeValue } from '../../../onnx/model';
-import { packFloats } from '../../../onnx/tensor';
+import { packSubBytes, packFloats } from '../../../onnx/tensor';
+import { int } from '../../builder';
 import { Inserter } from '../../inserter';
 import type { Linear } from '../../linear';
 import { removeRead, weightInputs, type WeightInput } from '../../weights';
 import { blocksOf, type Rounded } from '../rounding/blockwise';
-import { packInOrder } from '../rounding/packing';
 import { formatOf, type Parameters } from './parameters';
 
 /** Symmetric codes have a sign and no zero points. */
@@ -40,13 +39,14 @@ export function dequantiseWeight(
   const codeDims = [layer.rows, layer.columns];
   const nonzeros = layer.rows * layer.columns;
   const density = open ? () => ({ nonzeros, estimated: true }) : undefined;
-  const shift = symmetric ? 2 ** (bits - 1) : 0;
+  const middle = 2 ** (bits - 1);
+  const codes = () => (symmetric ? rounded().codes.map((code) => code - middle) : rounded().codes);
   const inputs = [
     inserter.constant(
       `${source}_codes`,
       type,
       codeDims,
-      () => packInOrder(rounded().codes, bits, shift),
+      () => packSubBytes(codes(), bits),
       density,
     ),
     inserter.constant(`${source}_scales`, layer.type, parameterDims, () =>
@@ -56,11 +56,10 @@ export function dequantiseWeight(
   if (!symmetric)
     inputs.push(
       inserter.constant(`${source}_zero_points`, type, parameterDims, () =>
-        packInOrder(rounded().zeroPoints, bits, 0),
+        packSubBytes(rounded().zeroPoints, bits),
       ),
     );
-  const int = (value: number): AttributeValue => ({ kind: 'int', value });
-  const attributes: Readonly<Record<string, AttributeValue>> =
+  const attributes =
     blocks === 1 ? { axis: int(1) } : { axis: int(0), block_size: int(format.block) };
   const weight = graph.freshValue(`${source}_dequantized`);
   inserter.insert('DequantizeLinear', inputs, weight, node, { attributes });

@@ -2,6 +2,7 @@
 import type { Facts } from '../../../graph/facts';
 import { intAttribute, type Graph, type Node } from '../../../graph/graph';
 import type { Tensor } from '../../../onnx/model';
+import { intAttributes } from '../../builder';
 import { Inserter } from '../../inserter';
 import { matrixOf } from '../../linear';
 import { isView } from '../../weights';
@@ -120,22 +121,16 @@ export function quantiseTable(
       ),
     );
   graph.requireOpset('com.microsoft', 1);
-  const attributes = {
-    gather_axis: 0,
-    quantize_axis: 1,
-    block_size: kernelBlock(format.block),
-    bits: chosen.bits,
-  };
   graph.replace(node.id, {
     op: 'GatherBlockQuantized',
     domain: 'com.microsoft',
     inputs,
-    attributes: new Map(
-      Object.entries(attributes).map(([key, value]) => [
-        key,
-        { name: key, value: { kind: 'int', value } },
-      ]),
-    ),
+    attributes: intAttributes({
+      gather_axis: 0,
+      quantize_axis: 1,
+      block_size: kernelBlock(format.block),
+      bits: chosen.bits,
+    }),
   });
   graph.removeUnused([name]);
 }

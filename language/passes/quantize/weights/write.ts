@@ -3,6 +3,8 @@ import type { Graph, Node } from '../../../graph/graph';
 import type { Attribute } from '../../../onnx/model';
 import type { ElementType } from '../../../onnx/schema';
 import { elementCount } from '../../../onnx/tensor';
+import { intAttributes } from '../../builder';
+import { Inserter } from '../../inserter';
 import type { Linear } from '../../linear';
 import { removeRead, weightInputs, type WeightInput } from '../../weights';
 import type { Rounded } from '../rounding/blockwise';
@@ -31,17 +33,16 @@ export function quantiseLayer(
   const { source } = read;
   const format = formatOf(chosen, rows);
   const shape = packedShape(rows, columns, chosen.bits, format.block);
+  const inserter = new Inserter(graph);
   const write = (
     what: string,
     elementType: ElementType,
     dims: readonly number[],
     compute: () => Uint8Array,
   ) => {
-    const name = graph.freshValue(`${source}_${what}`);
     const density = () => ({ nonzeros: elementCount(dims), estimated: true });
-    const data = { kind: 'computed', compute } as const;
-    graph.setInitializer({ name, elementType, dims, data, ...(open && { density }) });
-    return name;
+    const name = `${source}_${what}`;
+    return inserter.constant(name, elementType, dims, compute, open ? density : undefined);
   };
   const inputs = [
     activation,
@@ -83,9 +84,7 @@ function attributesOf(
     // The exact kernel for 8 bits unpacks all weights at every run: a hundred times slower than no compression.
     accuracy_level: bits === 8 ? ACCURACY.fast : ACCURACY[method === 'hqq' ? 'exact' : arithmetic],
   };
-  return new Map(
-    Object.entries(numbers).map(([name, value]) => [name, { name, value: { kind: 'int', value } }]),
-  );
+  return intAttributes(numbers);
 }
 
 function addBias(graph: Graph, node: Node, bias: string): void {
