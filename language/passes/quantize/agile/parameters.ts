@@ -21,7 +21,7 @@ export const parameters = z.strictObject({
   attention: z.literal([8, 16]).default(8).meta({
     title: 'Bits of attention',
     description:
-      'Of queries, keys, values and attention weights where attention multiplies them, a scale for each token as it comes; 16 leaves both products in float, as `activations: 16` does',
+      'Of queries, keys, values and attention weights where attention multiplies them, a scale for each token as it comes; 16 leaves both products in float, as activations: 16 does',
   }),
   softmax: z.enum(['float', 'log2']).default('float').meta({
     title: 'Softmax',

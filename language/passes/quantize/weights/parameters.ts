@@ -41,9 +41,9 @@ export const parameters = z.strictObject({
   }),
   head,
   embeddings: z.enum(['keep', 'quantise']).default('keep').meta({
-    title: 'Tables',
+    title: 'Embeddings',
     description:
-      'Embeddings. quantise: tables that tokens are looked up in, each row rounded to nearest in blocks, as GatherBlockQuantized of ONNX Runtime',
+      'quantise: tables that tokens are looked up in, each row rounded to nearest in blocks, as GatherBlockQuantized of ONNX Runtime',
   }),
   damping,
 });
