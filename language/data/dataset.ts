@@ -10,7 +10,14 @@ import {
   type Description,
   type MetricChoice,
 } from './description';
-import { isFeedType, packNumbers, stagingFor, type FeedTensor, type ModelInput } from './feed';
+import {
+  isFeedType,
+  packNumbers,
+  stagingFor,
+  type FeedTensor,
+  type ModelInput,
+  type Staging,
+} from './feed';
 import { generatedDataset, type Sizes } from './generated';
 import { filledInput, openInput, type InputReader } from './inputs';
 import { sampleIndices } from './random';
@@ -45,6 +52,7 @@ export interface Binding {
   readonly elements: number;
   /** Sizes of the inputs for one sample, by name. */
   readonly dims: ReadonlyMap<string, readonly number[]>;
+  /** What a batch feeds holds until the next one is asked for, which may be written over it. */
   batches(size: number): Iterable<Batch>;
 }
 
@@ -182,10 +190,13 @@ function bind(
     elements: Math.max(0, ...bound.map(({ reader }) => elementCount(reader.dims))),
     dims: new Map(bound.map(({ model, reader }) => [model.name, reader.dims])),
     *batches(size) {
-      const step = batch ?? Math.max(1, size);
+      const step = batch ?? Math.max(1, Math.min(size, indices.length));
+      const staging = bound.map(({ type, reader }) =>
+        stagingFor(type, step * elementCount(reader.dims)),
+      );
       for (let at = 0; at < indices.length; at += step) {
         const samples = [...indices.subarray(at, at + step)];
-        yield makeBatch(columns, bound, samples, batch ?? samples.length);
+        yield makeBatch(columns, bound, staging, samples, batch ?? samples.length);
       }
     },
   };
@@ -238,16 +249,22 @@ function fixedBatch(inputs: readonly BoundInput[], where: string): number | unde
   });
 }
 
-/** @param size how many rows the inputs have: at least as many as there are samples */
+/**
+ * @param staging for each input, where its numbers are collected
+ * @param size how many rows the inputs have: at least as many as there are samples
+ */
 function makeBatch(
   { target, mask, extra }: Columns,
   bound: readonly BoundInput[],
+  staging: readonly Staging[],
   samples: readonly number[],
   size: number,
 ): Batch {
   return {
     samples,
-    inputs: new Map(bound.map((input) => [input.model.name, feed(input, samples, size)])),
+    inputs: new Map(
+      bound.map((input, i) => [input.model.name, feed(input, staging[i]!, samples, size)]),
+    ),
     target: target && readLabels(target, samples),
     mask: mask && readLabels(mask, samples),
     extra: new Map([...extra].map(([name, column]) => [name, readLabels(column, samples)])),
@@ -256,12 +273,13 @@ function makeBatch(
 
 function feed(
   { model, reader, type, batched }: BoundInput,
+  staging: Staging,
   samples: readonly number[],
   size: number,
 ): FeedTensor {
   const { dims } = reader;
   const length = elementCount(dims);
-  const numbers = stagingFor(type, size * length);
+  const numbers = staging.subarray(0, size * length);
   for (let i = 0; i < size; i++)
     if (i < samples.length) reader.read(samples[i]!, numbers, i * length);
     else numbers.copyWithin(i * length, (i - 1) * length, i * length);
@@ -275,7 +293,7 @@ function feed(
 function refuseBeyond(
   below: number,
   input: string,
-  numbers: Float32Array | Float64Array,
+  numbers: Staging,
   place: (i: number) => string,
 ): void {
   for (let i = 0; i < numbers.length; i++)

@@ -48,8 +48,10 @@ const INTEGER_ARRAYS = {
   bool: { array: Uint8Array, min: 0, max: 1 },
 } as const;
 
-/** Where numbers on their way to a tensor of `type` are collected. */
-export const stagingFor = (type: InputType, length: number): Float32Array | Float64Array =>
+/** Where numbers on their way to a tensor are collected. */
+export type Staging = Float32Array | Float64Array;
+
+export const stagingFor = (type: InputType, length: number): Staging =>
   type === 'float32' ? new Float32Array(length) : new Float64Array(length);
 
 /**
@@ -59,7 +61,7 @@ export const stagingFor = (type: InputType, length: number): Float32Array | Floa
  */
 export function packNumbers(
   type: InputType,
-  numbers: Float32Array | Float64Array,
+  numbers: Staging,
   place: (i: number) => string,
 ): FeedData {
   switch (type) {
@@ -85,7 +87,7 @@ export function packNumbers(
 
 function checkIntegers(
   type: InputType,
-  numbers: Float32Array | Float64Array,
+  numbers: Staging,
   min: number,
   max: number,
   place: (i: number) => string,

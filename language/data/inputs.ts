@@ -5,6 +5,7 @@ import { placeOf, type ArrayFile, type StoredArray } from './arrays';
 import { factorOf, openColumn, type Column } from './column';
 import type { ArrayInput, InputDescription, InputType, NoisedInput } from './description';
 import { cleanShares } from './diffusion';
+import type { Staging } from './feed';
 
 /** Feeds one input, sample by sample. */
 export interface InputReader {
@@ -14,7 +15,7 @@ export interface InputReader {
   /** Sizes for one sample, as the model takes it. */
   readonly dims: readonly number[];
   /** Writes a sample to `out` from `at` on. */
-  read(sample: number, out: Float32Array | Float64Array, at: number): void;
+  read(sample: number, out: Staging, at: number): void;
   /** How messages call a sample. */
   place(sample: number): string;
   /** The arrays behind it, the one that messages are about first. */
@@ -126,7 +127,7 @@ function noisedInput(
 }
 
 /** `(x · scale − mean) / std` over a sample as it is stored. */
-type Converter = (row: Numbers, out: Float32Array | Float64Array, at: number) => void;
+type Converter = (row: Numbers, out: Staging, at: number) => void;
 
 function converter(
   name: string,
@@ -179,9 +180,10 @@ function byteConverter(
     Float64Array.from({ length: 256 }, (_, value) => normalised(value, channel)),
   );
   return (row, out, at) => {
+    const part = out.subarray(at, at + row.length);
     for (let i = 0, channel = 0; i < row.length; channel = (channel + 1) % size) {
       const table = tables[channel]!;
-      for (const end = i + run; i < end; i++) out[at + i] = table[row[i]!]!;
+      for (const end = i + run; i < end; i++) part[i] = table[row[i]!]!;
     }
   };
 }

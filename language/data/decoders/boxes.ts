@@ -99,9 +99,11 @@ function centreGrid(
     for (let c = 0; c < classes; c++) {
       const map = { values, start: from + c * size, height, width };
       for (const { x, y, score } of peaksOf(map, window, least)) {
-        const extra = (k: number) => values[from + (classes + k) * size + y * width + x]!;
-        const [cx, cy] = [(x + 0.5 + extra(0)) * stride, (y + 0.5 + extra(1)) * stride];
-        const [w, h] = [Math.exp(extra(2)) * stride, Math.exp(extra(3)) * stride];
+        const at = from + classes * size + y * width + x;
+        const cx = (x + 0.5 + values[at]!) * stride;
+        const cy = (y + 0.5 + values[at + size]!) * stride;
+        const w = Math.exp(values[at + 2 * size]!) * stride;
+        const h = Math.exp(values[at + 3 * size]!) * stride;
         detections.push(detection(toBox('centre-size', cx, cy, w, h), c, sigmoid(score)));
       }
     }

@@ -56,7 +56,11 @@ export const map: Metric<z.infer<typeof parameters>> = {
         if (truths.size === 0) throw new WhittleError('there are no true boxes to judge');
         const curves = [...truths].map(([c, boxes]) => {
           const ordered = (detections.get(c) ?? []).sort((a, b) => b.box.score - a.box.score);
-          return { class: c, at: OVERLAPS.map((least) => averagePrecision(ordered, boxes, least)) };
+          const overlaps = overlapsOf(ordered, boxes);
+          return {
+            class: c,
+            at: OVERLAPS.map((least) => averagePrecision(overlaps, boxes, least)),
+          };
         });
         const mean = (values: readonly number[]) =>
           values.reduce((a, b) => a + b, 0) / values.length;
@@ -119,36 +123,45 @@ function readTruth(
   });
 }
 
-/** @param detections of one class, highest score first */
-function averagePrecision(
+interface Overlap {
+  readonly truth: TrueBox;
+  /** Intersection over union. */
+  readonly iou: number;
+}
+
+/** For each detection the true boxes of its image that it overlaps enough to count, the one it overlaps most first. */
+function overlapsOf(
   detections: readonly Placed[],
+  truths: readonly TrueBox[],
+): readonly (readonly Overlap[])[] {
+  const byImage = new Map<number, TrueBox[]>();
+  for (const truth of truths) push(byImage, truth.image, truth);
+  return detections.map(({ box, image }) => {
+    const found: Overlap[] = [];
+    for (const truth of byImage.get(image) ?? []) {
+      const overlap = iou(box, truth);
+      if (overlap >= OVERLAPS[0]!) found.push({ truth, iou: overlap });
+    }
+    return found.sort((a, b) => b.iou - a.iou);
+  });
+}
+
+/** @param overlaps of the detections of one class, highest score first */
+function averagePrecision(
+  overlaps: readonly (readonly Overlap[])[],
   truths: readonly TrueBox[],
   least: number,
 ): number {
-  const free = new Map<number, Set<TrueBox>>();
-  for (const truth of truths) {
-    const here = free.get(truth.image) ?? new Set();
-    free.set(truth.image, here.add(truth));
-  }
-  const precision: number[] = [];
+  const taken = new Set<TrueBox>();
+  const precision = new Float64Array(overlaps.length);
   const hitAt: number[] = [];
-  let hits = 0;
-  detections.forEach((detection, i) => {
-    const candidates = free.get(detection.image);
-    let best: TrueBox | undefined;
-    let overlap = least;
-    for (const truth of candidates ?? []) {
-      const value = iou(detection.box, truth);
-      if (value < overlap || (value === overlap && best)) continue;
-      overlap = value;
-      best = truth;
-    }
+  overlaps.forEach((candidates, i) => {
+    const best = candidates.find(({ truth, iou }) => iou >= least && !taken.has(truth));
     if (best) {
-      candidates!.delete(best);
-      hits++;
+      taken.add(best.truth);
       hitAt.push(i);
     }
-    precision.push(hits / (i + 1));
+    precision[i] = hitAt.length / (i + 1);
   });
   for (let i = precision.length - 2; i >= 0; i--)
     precision[i] = Math.max(precision[i]!, precision[i + 1]!);

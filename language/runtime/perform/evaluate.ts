@@ -28,6 +28,7 @@ export async function evaluate(request: EvaluateRequest, { report }: Context): P
     tally.add(await prepared(judged(batch, binding, wanted, outputs)));
     report(`running ${nameOf(request.model)}`, (done += batch.samples.length), dataset.samples);
   }
+  await session.release();
   const { higherIsBetter } = metric;
   return { metric: metric.id, higherIsBetter, ...tally.score(), ...basisOf(dataset) };
 }

@@ -203,15 +203,16 @@ describe('schedules', () => {
 describe('batches', () => {
   const flat = { inputs: { x: { array: 'labels' } } };
   const rows = (shape: Shape | undefined, size: number) =>
-    [
-      ...load(flat)
+    Array.from(
+      load(flat)
         .bind([input('x', shape)])
         .batches(size),
-    ].map((batch) => [
-      batch.inputs.get('x')!.dims.join(),
-      numbersOf(batch, 'x').join(),
-      batch.samples.join(),
-    ]);
+      (batch) => [
+        batch.inputs.get('x')!.dims.join(),
+        numbersOf(batch, 'x').join(),
+        batch.samples.join(),
+      ],
+    );
 
   it('hold what is left at the end', () => {
     expect(rows(['n'], 3)).toEqual([
