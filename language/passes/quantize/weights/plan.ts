@@ -1,5 +1,7 @@
 /** Rounding that looks at calibration data. */
+import type { Facts } from '../../../graph/facts';
 import type { Graph } from '../../../graph/graph';
+import { roles } from '../../../graph/match/roles';
 import { toBase64 } from '../../base64';
 import { foldingPlaces } from '../../fold';
 import { groupsOf, matrixOf, weightOf, type Group, type Linear } from '../../linear';
@@ -32,6 +34,7 @@ export async function planAwq(
 ): Promise<Decisions> {
   const { layers } = chosenLayers(graph, facts, sites, chosen);
   const groups = groupsOf(layers);
+  const scored = scoredLayers(graph, facts);
   const grams = await evidence.grams(groups.map(({ value }) => value));
   const means = await meanMagnitudes(groups, evidence);
   const decided: Record<string, LayerDecision> = {};
@@ -48,11 +51,21 @@ export async function planAwq(
     if (canScale) scalings.push({ value, factors: Array.from(factors) });
     const scaled = divided(gram, factors);
     members.forEach((layer, i) => {
+      if (scored.has(layer.node)) return;
       const steps = searchClips(scaleRows(matrices[i]!, factors), scaled, format);
       decided[layer.node] = { kind: 'clipped', steps: toBase64(steps) };
     });
   }
   return { layers: decided, scalings, open: false };
+}
+
+/**
+ * Layers that make queries or keys. Their ranges stay whole, as in the authors’ program: what clipping costs there is decided
+ * by the product of the two, not by their own outputs.
+ */
+function scoredLayers(graph: Graph, facts: Facts): ReadonlySet<string> {
+  const { nodes } = roles(graph, facts);
+  return new Set(['q', 'k', 'qkv'].flatMap((part) => [...(nodes.get(`attention.${part}`) ?? [])]));
 }
 
 /** So many samples tell which channels are large. */

@@ -26,6 +26,7 @@ import { runTask } from '../../../../language/runtime/runtime';
 import { makeGraph, node, value, weight } from '../../../models';
 import { testHost } from '../../runtime/host';
 import { EVIDENCE } from '../subject';
+import { transformer } from '../transformer';
 
 const host = testHost();
 
@@ -175,13 +176,14 @@ const network = (): Graph =>
     ],
   });
 
-const evidence: Evidence = {
+/** @param sizeOf channels of a value */
+const evidenceOf = (sizeOf: (value: string) => number): Evidence => ({
   ...EVIDENCE,
   grams: (values) =>
     Promise.resolve(
       new Map(
         values.map((name) => {
-          const size = name === 'n' ? 200 : 48;
+          const size = sizeOf(name);
           return [name, gramOf(activations(2 * size, size), size)];
         }),
       ),
@@ -190,13 +192,14 @@ const evidence: Evidence = {
     Promise.resolve(
       new Map(
         values.map((name) => {
-          const size = name === 'n' ? 200 : 48;
+          const size = sizeOf(name);
           const data = Float32Array.from(activations(8, size));
           return [name, [{ dims: [8, size], data }]];
         }),
       ),
     ),
-};
+});
+const evidence = evidenceOf((name) => (name === 'n' ? 200 : 48));
 
 /** Tokens that are looked up, rotated by a table of positions, and recognised again by the same table. */
 const language = (): Graph =>
@@ -266,6 +269,22 @@ describe('the pass', () => {
     );
     const least = given.bits === 8 ? 30 : given.bits === 2 ? 0 : 12;
     expect(comparison.outputs[0]!.sqnrDb).toBeGreaterThan(least);
+  });
+
+  it('clips by AWQ all layers but those that make queries and keys', async () => {
+    const graph = transformer();
+    const facts = inferShapes(graph, { inputs: new Map() });
+    const sites = weights.sites({ graph, facts }).sites.map((site) => ({ ...site, entry: 0 }));
+    const parameters = weights.parameters.parse({ method: 'awq', block: '16' });
+    const request = { graph, facts, sites, parameters };
+    const { layers } = await weights.plan(
+      request,
+      evidenceOf(() => 8),
+    );
+    const clipped = Object.keys(layers).map((id) => graph.node(id)!.outputs[0]);
+    expect(clipped.sort()).toEqual(['branch0', 'branch1', 'mlp0', 'mlp1', 'vflat0', 'vflat1']);
+    expect(weights.rewrite(request, { layers, scalings: [], open: false })).toEqual([]);
+    expect(graph.order.filter(({ op }) => op === 'MatMulNBits')).toHaveLength(10);
   });
 
   it('keeps the layer that makes the output, and says so', async () => {
