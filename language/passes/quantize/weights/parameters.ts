@@ -46,6 +46,11 @@ export const parameters = z.strictObject({
       'quantise: tables that tokens are looked up in, each row rounded to nearest in blocks, as GatherBlockQuantized of ONNX Runtime',
   }),
   damping,
+  clip: z.enum(['search', 'off']).default('search').meta({
+    title: 'Clipping',
+    description:
+      'awq: search shrinks the range of each block where that lowers the error of its part of the output, except in layers that make queries or keys; off leaves all ranges whole',
+  }),
 });
 export type Parameters = z.infer<typeof parameters>;
 

@@ -34,7 +34,7 @@ export async function planAwq(
 ): Promise<Decisions> {
   const { layers } = chosenLayers(graph, facts, sites, chosen);
   const groups = groupsOf(layers);
-  const scored = scoredLayers(graph, facts);
+  const whole = unclipped(graph, facts, layers, chosen.clip);
   const grams = await evidence.grams(groups.map(({ value }) => value));
   const means = await meanMagnitudes(groups, evidence);
   const decided: Record<string, LayerDecision> = {};
@@ -51,7 +51,7 @@ export async function planAwq(
     if (canScale) scalings.push({ value, factors: Array.from(factors) });
     const scaled = divided(gram, factors);
     members.forEach((layer, i) => {
-      if (scored.has(layer.node)) return;
+      if (whole.has(layer.node)) return;
       const steps = searchClips(scaleRows(matrices[i]!, factors), scaled, format);
       decided[layer.node] = { kind: 'clipped', steps: toBase64(steps) };
     });
@@ -60,10 +60,16 @@ export async function planAwq(
 }
 
 /**
- * Layers that make queries or keys. Their ranges stay whole, as in the authors’ program: what clipping costs there is decided
- * by the product of the two, not by their own outputs.
+ * Layers whose ranges stay whole. Those that make queries or keys do in the authors’ program too: what clipping costs there is
+ * decided by the product of the two, not by their own outputs.
  */
-function scoredLayers(graph: Graph, facts: Facts): ReadonlySet<string> {
+function unclipped(
+  graph: Graph,
+  facts: Facts,
+  layers: readonly Linear[],
+  clip: Parameters['clip'],
+): ReadonlySet<string> {
+  if (clip === 'off') return new Set(layers.map(({ node }) => node));
   const { nodes } = roles(graph, facts);
   return new Set(['q', 'k', 'qkv'].flatMap((part) => [...(nodes.get(`attention.${part}`) ?? [])]));
 }

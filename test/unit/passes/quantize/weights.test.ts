@@ -271,19 +271,22 @@ describe('the pass', () => {
     expect(comparison.outputs[0]!.sqnrDb).toBeGreaterThan(least);
   });
 
-  it('clips by AWQ all layers but those that make queries and keys', async () => {
+  it.each([
+    ['search', ['branch0', 'branch1', 'mlp0', 'mlp1', 'vflat0', 'vflat1']],
+    ['off', []],
+  ])('clips by AWQ no layers that make queries or keys: clip: %s', async (clip, expected) => {
     const graph = transformer();
     const facts = inferShapes(graph, { inputs: new Map() });
     const sites = weights.sites({ graph, facts }).sites.map((site) => ({ ...site, entry: 0 }));
-    const parameters = weights.parameters.parse({ method: 'awq', block: '16' });
+    const parameters = weights.parameters.parse({ method: 'awq', block: '16', clip });
     const request = { graph, facts, sites, parameters };
-    const { layers } = await weights.plan(
+    const decisions = await weights.plan(
       request,
       evidenceOf(() => 8),
     );
-    const clipped = Object.keys(layers).map((id) => graph.node(id)!.outputs[0]);
-    expect(clipped.sort()).toEqual(['branch0', 'branch1', 'mlp0', 'mlp1', 'vflat0', 'vflat1']);
-    expect(weights.rewrite(request, { layers, scalings: [], open: false })).toEqual([]);
+    const clipped = Object.keys(decisions.layers).map((id) => graph.node(id)!.outputs[0]);
+    expect(clipped.sort()).toEqual(expected);
+    expect(weights.rewrite(request, decisions)).toEqual([]);
     expect(graph.order.filter(({ op }) => op === 'MatMulNBits')).toHaveLength(10);
   });
 
