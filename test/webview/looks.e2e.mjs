@@ -102,9 +102,8 @@ await suite('looks', (check) => {
     async ({ page, id }) => {
       await id('node-/patch_embed').waitFor();
       await id('fit').click();
-      await page.waitForTimeout(400);
-      const nodes = await page.locator('.node').count();
-      holds(nodes >= 300, `only ${nodes} nodes`);
+      await page.waitForFunction(() => document.querySelectorAll('.node').length >= 300);
+      await page.waitForFunction(viewStandsStill, null, { polling: 200 });
       const canvas = await id('canvas').boundingBox();
       await page.mouse.move(canvas.x + 80, canvas.y + 300);
       await page.evaluate(() => {
@@ -130,6 +129,14 @@ await suite('looks', (check) => {
     },
   );
 });
+
+/** On the page: whether the view is where it was when this was asked before. */
+function viewStandsStill() {
+  const { transform } = document.querySelector('.react-flow__viewport').style;
+  const still = window.viewBefore === transform;
+  window.viewBefore = transform;
+  return still;
+}
 
 function openBlocks(count) {
   const blocks = Array.from({ length: count }, (_, block) => `/blocks.${block}`);
