@@ -191,12 +191,13 @@ function bind(
     dims: new Map(bound.map(({ model, reader }) => [model.name, reader.dims])),
     *batches(size) {
       const step = batch ?? Math.max(1, Math.min(size, indices.length));
-      const staging = bound.map(({ type, reader }) =>
-        stagingFor(type, step * elementCount(reader.dims)),
-      );
+      const fed = bound.map((input) => ({
+        ...input,
+        staging: stagingFor(input.type, step * elementCount(input.reader.dims)),
+      }));
       for (let at = 0; at < indices.length; at += step) {
         const samples = [...indices.subarray(at, at + step)];
-        yield makeBatch(columns, bound, staging, samples, batch ?? samples.length);
+        yield makeBatch(columns, fed, samples, batch ?? samples.length);
       }
     },
   };
@@ -249,22 +250,21 @@ function fixedBatch(inputs: readonly BoundInput[], where: string): number | unde
   });
 }
 
-/**
- * @param staging for each input, where its numbers are collected
- * @param size how many rows the inputs have: at least as many as there are samples
- */
+interface FedInput extends BoundInput {
+  /** Where the numbers of a batch are collected. */
+  readonly staging: Staging;
+}
+
+/** @param size how many rows the inputs have: at least as many as there are samples */
 function makeBatch(
   { target, mask, extra }: Columns,
-  bound: readonly BoundInput[],
-  staging: readonly Staging[],
+  fed: readonly FedInput[],
   samples: readonly number[],
   size: number,
 ): Batch {
   return {
     samples,
-    inputs: new Map(
-      bound.map((input, i) => [input.model.name, feed(input, staging[i]!, samples, size)]),
-    ),
+    inputs: new Map(fed.map((input) => [input.model.name, feed(input, samples, size)])),
     target: target && readLabels(target, samples),
     mask: mask && readLabels(mask, samples),
     extra: new Map([...extra].map(([name, column]) => [name, readLabels(column, samples)])),
@@ -272,8 +272,7 @@ function makeBatch(
 }
 
 function feed(
-  { model, reader, type, batched }: BoundInput,
-  staging: Staging,
+  { model, reader, type, batched, staging }: FedInput,
   samples: readonly number[],
   size: number,
 ): FeedTensor {

@@ -27,7 +27,7 @@ const TYPES: ReadonlyMap<string, ElementType> = new Map([
 /** @throws WhittleError naming file and array for what is not an array of numbers in C order, one row per sample */
 export function openNpy(source: ByteSource, name: string, file: string): StoredArray {
   const where = `array ${name} in ${file}`;
-  const { descr, fortran, dims, dataStart } = readHeader(source, where);
+  const { descr, fortran, dims, dataStart } = readNpyHeader(source, where);
   const elementType = TYPES.get(descr.slice(1));
   if (!elementType)
     throw new WhittleError(`element type '${descr}' cannot be used`, {
@@ -90,7 +90,8 @@ const MAGIC = '\x93NUMPY';
 /** Far beyond any header of an array of numbers. */
 const MAX_HEADER_BYTES = 2 ** 20;
 
-function readHeader(source: ByteSource, where: string): Header {
+/** @throws WhittleError for what is no .npy array of numbers */
+export function readNpyHeader(source: ByteSource, where: string): Header {
   const start = Buffer.from(source.read(0, Math.min(12, source.size)));
   const version = start[6] ?? 0;
   if (start.toString('latin1', 0, 6) !== MAGIC || version < 1 || version > 3 || start.length < 12)

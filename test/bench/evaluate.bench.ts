@@ -5,13 +5,12 @@
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { loadDataset, type Batch, type Binding } from '../../language/data/dataset';
+import { loadDataset, type Batch } from '../../language/data/dataset';
 import { readDescription, type Description } from '../../language/data/description';
-import { npyHeader, openNpy } from '../../language/data/npy';
+import { npyHeader, readNpyHeader } from '../../language/data/npy';
+import { resolveBeside } from '../../language/data/sources';
 import { openMember, readDirectory } from '../../language/data/zip';
-import { elementBits } from '../../language/onnx/schema';
 import { FileSource } from '../../language/onnx/source';
-import { elementCount } from '../../language/onnx/tensor';
 import { batchSize } from '../../language/runtime/perform/data';
 import { evaluate } from '../../language/runtime/perform/evaluate';
 import { openSession } from '../../language/runtime/session';
@@ -54,49 +53,45 @@ async function ratiosOf(name: string, model: string, scratch: string): Promise<R
 
 /** As many samples as a round needs, all of them again and again where the set is small. */
 async function enough(file: string, model: string, scratch: string) {
+  const folder = path.dirname(file);
   const session = await openSession(model, { threads: 1 });
-  const load = (from: string | Description, samples?: number): Binding =>
-    loadDataset(from, path.dirname(file), { samples }).bind(session.inputs);
-  const size = await batchSize(load(file), session);
-  const [batch] = load(file).batches(size);
+  const whole = loadDataset(file, folder);
+  const binding = whole.bind(session.inputs);
+  const size = await batchSize(binding, session);
+  const [batch] = binding.batches(size);
   await session.run(batch!.inputs); // finds out where memory goes
   const once = stopwatch();
   await session.run(batch!.inputs);
   const runs = Math.ceil(ROUND_MS / Math.max(0.1, once().cpuMs));
   const samples = runs * batch!.samples.length;
-  const { samples: available } = loadDataset(file, path.dirname(file));
-  const dataset = samples > available ? repeated(file, samples / available, scratch) : file;
+  const dataset =
+    samples > whole.samples ? repeated(file, Math.ceil(samples / whole.samples), scratch) : file;
   // What a batch feeds is written over by the next.
-  const batches = Array.from(load(dataset, samples).batches(size), (batch) =>
-    structuredClone(batch),
+  const batches = Array.from(
+    loadDataset(dataset, folder, { samples }).bind(session.inputs).batches(size),
+    (batch) => structuredClone(batch),
   );
   await session.release();
   return { dataset, batches, samples };
 }
 
-/** The data set with its samples again and again, at least so many times. */
+/** The data set with its samples so many times. */
 function repeated(file: string, times: number, scratch: string): Description {
   const description = readDescription(file);
   if (!('inputs' in description && 'npz' in description.source))
     throw new Error(`${file} is no data set of arrays in an .npz file`);
-  const from = path.join(path.dirname(file), description.source.npz);
+  const from = resolveBeside(path.dirname(file), description.source.npz);
   const source = new FileSource(from);
   const npy: Record<string, string> = {};
   for (const member of readDirectory(source, from).values()) {
     const name = path.basename(member.name, '.npy');
     const inside = openMember(source, member, from);
-    const { dims, elementType } = openNpy(inside, name, from);
-    const dataStart = inside.size - elementCount(dims) * (elementBits(elementType) / 8);
-    const head = Buffer.from(inside.read(0, dataStart)).toString('latin1');
-    const data = Buffer.from(inside.read(dataStart, inside.size));
-    const copies = Array<Buffer>(Math.ceil(times)).fill(data);
+    const { descr, dims, dataStart } = readNpyHeader(inside, name);
     const [samples = 0, ...row] = dims;
-    const descr = /'descr': '([^']*)'/.exec(head)![1]!;
+    const data = Buffer.from(inside.read(dataStart, inside.size));
+    const header = npyHeader(descr, [samples * times, ...row]);
     npy[name] = path.join(scratch, `${path.basename(from)}.${name}.npy`);
-    writeFileSync(
-      npy[name],
-      Buffer.concat([npyHeader(descr, [samples * copies.length, ...row]), ...copies]),
-    );
+    writeFileSync(npy[name], Buffer.concat([header, ...Array<Buffer>(times).fill(data)]));
   }
   return { ...description, source: { npy } };
 }

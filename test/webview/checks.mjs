@@ -90,6 +90,16 @@ function helpers(page) {
         const element = document.activeElement;
         return element?.dataset.testid ?? element?.tagName.toLowerCase() ?? '';
       }),
+    /** Shows all of the graph, and waits until the view stands still there. */
+    async fit() {
+      await id('fit').click();
+      const view = page.locator('.react-flow__viewport');
+      const place = () => view.evaluate(({ style }) => style.transform);
+      for (let before, now = await place(); now !== before; now = await place()) {
+        before = now;
+        await page.waitForTimeout(400);
+      }
+    },
     steps: () => page.locator('.step-title').allTextContents(),
     said: () =>
       page.evaluate(() =>

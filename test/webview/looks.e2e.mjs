@@ -34,9 +34,8 @@ await suite('looks', (check) => {
     check(
       `far away in ${theme} names stand out from their colours`,
       { theme, model: 'resnet', steps: 'sparse' },
-      async ({ page, id }) => {
-        await id('fit').click();
-        await page.waitForTimeout(400);
+      async ({ page, fit }) => {
+        await fit();
         equal(await page.locator('.canvas').getAttribute('data-detail'), 'far');
         equal(await checkAccessibility(page), []);
       },
@@ -99,11 +98,11 @@ await suite('looks', (check) => {
   check(
     'panning three hundred nodes moves the whole and draws none of them anew',
     { blocks: '48', open: openBlocks(48) },
-    async ({ page, id }) => {
+    async ({ page, id, fit }) => {
       await id('node-/patch_embed').waitFor();
-      await id('fit').click();
-      await page.waitForFunction(() => document.querySelectorAll('.node').length >= 300);
-      await page.waitForFunction(viewStandsStill, null, { polling: 200 });
+      await fit();
+      const nodes = await page.locator('.node').count();
+      holds(nodes >= 300, `only ${nodes} nodes`);
       const canvas = await id('canvas').boundingBox();
       await page.mouse.move(canvas.x + 80, canvas.y + 300);
       await page.evaluate(() => {
@@ -129,14 +128,6 @@ await suite('looks', (check) => {
     },
   );
 });
-
-/** On the page: whether the view is where it was when this was asked before. */
-function viewStandsStill() {
-  const { transform } = document.querySelector('.react-flow__viewport').style;
-  const still = window.viewBefore === transform;
-  window.viewBefore = transform;
-  return still;
-}
 
 function openBlocks(count) {
   const blocks = Array.from({ length: count }, (_, block) => `/blocks.${block}`);

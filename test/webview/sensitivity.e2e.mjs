@@ -17,7 +17,7 @@ await suite('sensitivity', (check) => {
     check(
       `the table and the heat map in ${theme} are legible and labelled`,
       { ...OPEN, theme },
-      async ({ id, page, ...rest }) => {
+      async ({ id, page, fit, ...rest }) => {
         await measured({ id, page, ...rest });
         await page.waitForTimeout(500);
         equal(await checkAccessibility(page), []);
@@ -25,8 +25,7 @@ await suite('sensitivity', (check) => {
         await page.locator('.effects-table .is-out').waitFor();
         await page.waitForTimeout(500);
         equal(await checkAccessibility(page), []);
-        await id('fit').click();
-        await page.waitForTimeout(400);
+        await fit();
         equal(await checkAccessibility(page), []);
       },
     );

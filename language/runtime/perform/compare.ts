@@ -51,6 +51,7 @@ export async function compare(request: CompareRequest, { report }: Context): Pro
     );
     done += ours.samples.length;
   }
+  for (const session of sessions) await session.release();
   report(`comparing ${nameOf(request.candidate)}`, done, dataset.samples);
   return {
     ...basisOf(dataset),

@@ -70,8 +70,8 @@ function unclipped(
   clip: Parameters['clip'],
 ): ReadonlySet<string> {
   if (clip === 'off') return new Set(layers.map(({ node }) => node));
-  const { nodes } = roles(graph, facts);
-  return new Set(['q', 'k', 'qkv'].flatMap((part) => [...(nodes.get(`attention.${part}`) ?? [])]));
+  const { attentions } = roles(graph, facts).findings;
+  return new Set(attentions.flatMap(({ q, k }) => [q, k].flatMap((linear) => linear?.node ?? [])));
 }
 
 /** So many samples tell which channels are large. */

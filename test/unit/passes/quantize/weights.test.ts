@@ -221,16 +221,16 @@ const language = (): Graph =>
     ],
   });
 
-async function quantised(given: object, graph = network()) {
+async function quantised(given: object, graph = network(), measured = evidence) {
   const facts = inferShapes(graph, { inputs: new Map() });
   const sites = weights.sites({ graph, facts }).sites.map((site) => ({ ...site, entry: 0 }));
   const parameters = weights.parameters.parse({ head: 'quantise', ...given });
-  const decisions = await weights.plan({ graph, facts, sites, parameters }, evidence);
+  const decisions = await weights.plan({ graph, facts, sites, parameters }, measured);
   const refused = weights.rewrite(
     { graph, facts, sites, parameters },
     JSON.parse(JSON.stringify(decisions)) as typeof decisions,
   );
-  return { graph, refused };
+  return { graph, refused, decisions };
 }
 
 describe('the pass', () => {
@@ -275,18 +275,12 @@ describe('the pass', () => {
     ['search', ['branch0', 'branch1', 'mlp0', 'mlp1', 'vflat0', 'vflat1']],
     ['off', []],
   ])('clips by AWQ no layers that make queries or keys: clip: %s', async (clip, expected) => {
-    const graph = transformer();
-    const facts = inferShapes(graph, { inputs: new Map() });
-    const sites = weights.sites({ graph, facts }).sites.map((site) => ({ ...site, entry: 0 }));
-    const parameters = weights.parameters.parse({ method: 'awq', block: '16', clip });
-    const request = { graph, facts, sites, parameters };
-    const decisions = await weights.plan(
-      request,
-      evidenceOf(() => 8),
-    );
+    const given = { method: 'awq', block: '16', clip };
+    const measured = evidenceOf(() => 8);
+    const { graph, refused, decisions } = await quantised(given, transformer(), measured);
     const clipped = Object.keys(decisions.layers).map((id) => graph.node(id)!.outputs[0]);
     expect(clipped.sort()).toEqual(expected);
-    expect(weights.rewrite(request, decisions)).toEqual([]);
+    expect(refused).toEqual([]);
     expect(graph.order.filter(({ op }) => op === 'MatMulNBits')).toHaveLength(10);
   });
 
